@@ -27,11 +27,11 @@ WELL, LITTLE = 0.6, 0.1
 SLACK = 1.3
 """Calls held ready beyond what the server works on: it never waits for one, and when it bears more that
 shows."""
-FASTER, SLOWER = 0.88, 1.4
-"""Seconds against those of this limit before, at which the server bears more, or less."""
+FASTER, STEADY, SLOWER = 0.88, 1.12, 1.4
+"""Seconds against those of this limit before, at which the server bears more, as much, or less."""
 RAISE, LOWER = 1.25, 0.85
-GAINS, KEEPS = 1.04, 0.98
-"""Rate against that before, at which a higher limit is kept, or a lower one."""
+GAINS, KEEPS, FAR_LESS = 1.04, 0.98, 0.92
+"""Rate against that before, at which a higher limit is kept, or a lower one, or a lower one left no queue."""
 QUEUED = 1.6
 """Seconds of a call against the fewest seen, at which the server has a queue that is too long."""
 FIRST_PROBE, LAST_PROBE = 4.0, 32.0
@@ -151,7 +151,9 @@ def advance(known: Concurrency, tick: Tick, now: float) -> Concurrency:
 
 def needed(known: Concurrency) -> float:
     """Calls that a round must see: few where much is at stake, more to tell small gains."""
-    return max(4.0, known.limit / 2) if known.phase == "ramp" else max(16.0, known.limit)
+    if known.phase == "ramp":
+        return max(8.0, known.limit / 2)
+    return max(64.0, 2 * known.limit) if known.phase == "raise" else max(32.0, known.limit)
 
 
 def new_round(known: Concurrency, now: float, **changes: float | str) -> Concurrency:
@@ -193,31 +195,34 @@ def held(
 
 def hold(known: Concurrency, now: float) -> Concurrency:
     """Stay while nothing changes; from time to time, try whether another limit is better."""
-    mean, rate = known.mean, known.limit / known.mean
+    mean = known.mean
     if not known.usual:
-        return new_round(known, now, usual=mean, rate=rate)
+        return new_round(known, now, usual=mean, rate=known.limit / mean)
     if mean < FASTER * known.usual:
-        return tried(known, now, "ramp", STEEP * known.limit)
+        return tried(known, now, "ramp", STEEP * known.limit, mean)
     if mean > SLOWER * known.usual:
         # What was measured may be of before and after a change: measure again, then look for the reason.
-        return new_round(known, now, usual=mean, rate=rate, probed=0.0)
-    if now - known.probed > known.patience * max(0.5, mean):
-        return probe(known, now)
-    usual = (3 * known.usual + mean) / 4
-    return new_round(known, now, usual=usual, rate=known.limit / usual)
+        return new_round(known, now, usual=mean, rate=known.limit / mean, probed=0.0)
+    usual = (3 * known.usual + mean) / 4 if mean < STEADY * known.usual else mean
+    known = replace(known, usual=usual, rate=known.limit / usual)
+    is_due = now - known.probed > known.patience * max(0.5, mean)
+    return probe(known, now) if is_due else new_round(known, now)
 
 
 def probe(known: Concurrency, now: float) -> Concurrency:
     """Try a lower limit where there is a long queue, else a higher one."""
-    knee = known.limit / known.mean * known.least * SLACK + 1
-    if known.mean > QUEUED * known.least and knee < LOWER * known.limit:
-        return tried(known, now, "lower", max(knee, known.limit / 4))
-    return tried(known, now, "raise", RAISE * known.limit + 1)
+    knee = known.rate * known.least * SLACK + 1
+    if known.usual > QUEUED * known.least and knee < LOWER * known.limit:
+        return tried(known, now, "lower", max(knee, known.limit / 4), known.usual)
+    return tried(known, now, "raise", RAISE * known.limit + 1, known.usual)
 
 
-def tried(known: Concurrency, now: float, phase: str, limit: float) -> Concurrency:
-    """Measure another limit against this one; stay where there is none, at the highest or the lowest."""
-    rate, least = known.limit / known.mean, min(known.least, known.mean)
+def tried(known: Concurrency, now: float, phase: str, limit: float, mean: float) -> Concurrency:
+    """Measure another limit against this one, at which a call takes `mean` seconds.
+
+    Stay where there is none, at the highest or the lowest.
+    """
+    rate, least = known.limit / mean, min(known.least, known.mean)
     limit = min(MOST_LIMIT, max(1.0, limit))
     if limit == known.limit:
         return held(known, now, limit, least)
@@ -230,23 +235,36 @@ def raised(known: Concurrency, now: float) -> Concurrency:
     """Keep a higher limit that brings more, and try the next; else go back."""
     rate = known.limit / known.mean
     if rate < GAINS * known.rate:
-        return back(known, now, known.least)
+        return back(known, now)
     if gained(known, rate) > WELL:
-        return tried(known, now, "ramp", STEEP * known.limit)
-    return tried(known, now, "raise", RAISE * known.limit + 1)
+        return tried(known, now, "ramp", STEEP * known.limit, known.mean)
+    return tried(known, now, "raise", RAISE * known.limit + 1, known.mean)
 
 
 def lowered(known: Concurrency, now: float) -> Concurrency:
-    """Keep a lower limit that brings as much; else go back, and know that the calls themselves are longer."""
-    if known.limit / known.mean >= KEEPS * known.rate:
+    """Keep a lower limit that brings as much; else find the one that does.
+
+    Where it brings far less the server had no queue: the calls themselves are longer, and the rate before
+    says how many of them it bears. Where it brings a little less that may be chance, and a queue would pass
+    for what calls take: climb from there, or go back where that is near.
+    """
+    share = known.limit / known.mean / known.rate
+    if share < FAR_LESS:
+        knee = known.rate * known.mean * SLACK + 1
+        return held(known, now, min(knee, known.before), known.mean, min(2 * known.patience, LAST_PROBE))
+    if known.calls < 2 * needed(known):
+        return known
+    if share >= KEEPS:
         return held(known, now, known.limit, min(known.least, known.mean))
-    return back(known, now, known.mean)
+    if (higher := RAISE * known.limit + 1) < known.before:
+        return tried(known, now, "raise", higher, known.mean)
+    return back(known, now)
 
 
-def back(known: Concurrency, now: float, least: float) -> Concurrency:
+def back(known: Concurrency, now: float) -> Concurrency:
     """The limit before, and as long as before until the next try, twice over."""
     patience, usual = min(2 * known.patience, LAST_PROBE), known.before / known.rate
-    return replace(held(known, now, known.before, least, patience), usual=usual)
+    return replace(held(known, now, known.before, known.least, patience), usual=usual)
 
 
 def cut(known: Concurrency, tick: Tick, now: float) -> Concurrency:
