@@ -9,6 +9,7 @@ sorting, whatever the texts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -54,9 +55,16 @@ class Buckets:
 
 
 def bands_for(threshold: float) -> tuple[int, int]:
-    """Number and depth of bands: as deep as can be while a pair at the threshold is hardly missed."""
-    shapes = ((LANES // depth, depth) for depth in range(LANES, 0, -1))
-    return next((shape for shape in shapes if (1 - threshold ** shape[1]) ** shape[0] <= MISSED), (LANES, 1))
+    """Number and depth of bands: as deep as can be while a pair at the threshold is hardly missed, and no more."""
+    shapes = ((bands_of(threshold**depth), depth) for depth in range(LANES, 0, -1))
+    return next((shape for shape in shapes if shape[0] * shape[1] <= LANES), (LANES, 1))
+
+
+def bands_of(shared: float) -> int:
+    """How many bands two texts need that share each by such a chance, so that they share one."""
+    if shared >= 1:
+        return 1
+    return math.ceil(math.log(MISSED) / math.log1p(-shared)) if shared > MISSED / LANES else LANES + 1
 
 
 def least_equal(threshold: float) -> int:

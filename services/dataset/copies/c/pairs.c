@@ -107,31 +107,60 @@ static int32_t root(int32_t *parents, int32_t row) {
     return row;
 }
 
-/* The low bytes of the values that are compared first: these lie together, and most pairs are told by them. */
+/* The low bytes of the values of a row: these lie together, and most pairs are told by the first of them. */
 typedef struct {
     uint8_t bytes[FIRST];
 } Low;
 
-static inline void take_low(const Rows *rows, int32_t row, Low *low) {
-    const uint16_t *restrict values = rows->values + (Py_ssize_t)row * LANES;
+static inline void take_low(const uint16_t *restrict values, Low *low) {
     for (int lane = 0; lane < FIRST; lane++) {
         low->bytes[lane] = (uint8_t)values[lane];
     }
 }
 
-/* Whether two rows may be alike: equal values have equal low bytes. */
-static inline int may_be_alike(const Rows *rows, const Low *restrict left, const Low *restrict right) {
+static inline int equal_bytes(const Low *restrict left, const Low *restrict right) {
     uint8_t equal = 0;
     for (int lane = 0; lane < FIRST; lane++) {
         equal += left->bytes[lane] == right->bytes[lane];
     }
-    return rows->grams == NULL || equal >= rows->least_of_first;
+    return equal;
+}
+
+/* Whether two rows may be alike by their first values: equal values have equal low bytes. */
+static inline int may_be_alike(const Rows *rows, const Low *left, const Low *right) {
+    return rows->grams == NULL || equal_bytes(left, right) >= rows->least_of_first;
+}
+
+/* The low bytes of all values of a row, the first at once and the rest when it is asked for. */
+typedef struct {
+    Low parts[LANES / FIRST];
+    int is_whole;
+} AllLow;
+
+static inline void take_rest(const Rows *rows, int32_t row, AllLow *low) {
+    for (int part = 1; part < LANES / FIRST && !low->is_whole; part++) {
+        take_low(rows->values + (Py_ssize_t)row * LANES + part * FIRST, &low->parts[part]);
+    }
+    low->is_whole = 1;
+}
+
+/* Whether two rows may be alike by all their values. */
+static inline int still_may_be_alike(const Rows *rows, const AllLow *left, const AllLow *right) {
+    int equal = 0;
+    for (int part = 0; part < LANES / FIRST; part++) {
+        if (part == LANES / FIRST / 2 && rows->grams != NULL && equal < rows->least_of_half) {
+            return 0;
+        }
+        equal += equal_bytes(&left->parts[part], &right->parts[part]);
+    }
+    return equal >= rows->least_equal;
 }
 
 static inline void soon(const Rows *rows, int32_t row) {
     const uint16_t *coming = rows->values + (Py_ssize_t)row * LANES;
-    AHEAD(coming);
-    AHEAD(coming + 32);
+    for (int value = 0; value < LANES; value += 32) {
+        AHEAD(coming + value);
+    }
 }
 
 static void join_pair(const Rows *rows, int32_t left, int32_t right, int32_t *parents) {
@@ -152,7 +181,7 @@ static Py_ssize_t ring_size(const Buckets *buckets) {
 }
 
 /* Takes the low bytes of places in turn; `last` is the last place of the ring. */
-WIDE static void join(const Rows *rows, const Buckets *buckets, int32_t *parents, Low *ring, Py_ssize_t last) {
+WIDE static void join(const Rows *rows, const Buckets *buckets, int32_t *parents, AllLow *ring, Py_ssize_t last) {
     Py_ssize_t taken = 0;
     for (Py_ssize_t at = 0; at < buckets->count; at++) {
         Py_ssize_t end = buckets->last[at];
@@ -161,11 +190,18 @@ WIDE static void join(const Rows *rows, const Buckets *buckets, int32_t *parents
         }
         for (; taken < end; taken++) {
             soon(rows, buckets->rows[taken + 16 < buckets->count ? taken + 16 : taken]);
-            take_low(rows, buckets->rows[taken], &ring[taken & last]);
+            take_low(rows->values + (Py_ssize_t)buckets->rows[taken] * LANES, ring[taken & last].parts);
+            ring[taken & last].is_whole = 0;
         }
-        for (Py_ssize_t other = at + 1; other < end; other++) {
-            if (may_be_alike(rows, &ring[at & last], &ring[other & last])) {
-                join_pair(rows, buckets->rows[at], buckets->rows[other], parents);
+        AllLow *one = &ring[at & last];
+        for (Py_ssize_t place = at + 1; place < end; place++) {
+            AllLow *other = &ring[place & last];
+            if (may_be_alike(rows, one->parts, other->parts)) {
+                take_rest(rows, buckets->rows[at], one);
+                take_rest(rows, buckets->rows[place], other);
+                if (still_may_be_alike(rows, one, other)) {
+                    join_pair(rows, buckets->rows[at], buckets->rows[place], parents);
+                }
             }
         }
     }
@@ -182,7 +218,7 @@ typedef struct {
 
 static inline uint8_t like_one_of(const Rows *rows, const Buckets *buckets, int32_t row, const Kept *kept, Py_ssize_t many) {
     Low mine;
-    take_low(rows, row, &mine);
+    take_low(rows->values + (Py_ssize_t)row * LANES, &mine);
     for (Py_ssize_t one = 0; one < many; one++) {
         if (may_be_alike(rows, &mine, &kept[one].low) && alike(rows, row, buckets->rows[kept[one].place])) {
             return 1;
@@ -198,7 +234,7 @@ WIDE static void match(const Rows *rows, const Buckets *buckets, const uint8_t *
         soon(rows, buckets->rows[at + 16 < buckets->count ? at + 16 : at]);
         if (kept[buckets->rows[at]] == KEPT) {
             held[many].place = (int32_t)at;
-            take_low(rows, buckets->rows[at], &held[many++].low);
+            take_low(rows->values + (Py_ssize_t)buckets->rows[at] * LANES, &held[many++].low);
         }
     }
     for (Py_ssize_t at = 0; at < buckets->count; at++) {
@@ -286,7 +322,7 @@ PyObject *loops_join(PyObject *Py_UNUSED(module), PyObject *arguments) {
     PyObject *done = NULL;
     if (take(arguments, "y*y*y*y*diy*y*y*nnw*:join", &held, &rows, &buckets, 0)) {
         Py_ssize_t size = ring_size(&buckets);
-        Low *ring = malloc(size * sizeof(Low));
+        AllLow *ring = malloc(size * sizeof(AllLow));
         if (ring == NULL) {
             PyErr_NoMemory();
         } else {
