@@ -55,7 +55,7 @@ class Buckets:
 
 
 def bands_for(threshold: float) -> tuple[int, int]:
-    """Number and depth of bands: as deep as can be while a pair at the threshold is hardly missed, and no more."""
+    """Number and depth of bands: as deep as can be while a pair at the threshold is hardly missed."""
     shapes = ((bands_of(threshold**depth), depth) for depth in range(LANES, 0, -1))
     return next((shape for shape in shapes if shape[0] * shape[1] <= LANES), (LANES, 1))
 

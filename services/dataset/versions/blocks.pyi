@@ -23,8 +23,8 @@ def study(
     """What contents and lineages, each given as ends and data, say.
 
     Ends and data of what is asked, and a byte a row that is 1 where this is normalised already (where all
-    letters are of ASCII); numbers of the facts (int64); ends and data of the ids of imports where the row is
-    one of a file, and of the ids of chunks as JSON.
+    letters are of `blocks_by_python.PLAIN`); numbers of the facts (int64); ends and data of the ids of
+    imports where the row is one of a file, and of the ids of chunks as JSON.
     """
 
 def pick(

@@ -38,6 +38,9 @@ static inline int append(Bytes *bytes, const void *data, Py_ssize_t size) {
     return 1;
 }
 
+/* As `texts.normalise` does it, of what was added since a place; 0 where that takes tables of all letters. */
+int normalise(Bytes *bytes, Py_ssize_t start);
+
 /* The bytes and their size as `Py_BuildValue` takes them; there may be none. */
 #define BUILT(bytes) (bytes).data == NULL ? "" : (bytes).data, (bytes).size
 

@@ -199,35 +199,6 @@ static int append_asked(Bytes *bytes, Span messages) {
     return 1;
 }
 
-static int is_blank(unsigned char letter) {
-    return letter == ' ' || (letter >= 9 && letter <= 13) || (letter >= 28 && letter <= 31);
-}
-
-/* As `texts.normalise` does it, of what was added since a place; 0 where there are letters beyond ASCII. */
-static int normalise(Bytes *bytes, Py_ssize_t start) {
-    for (Py_ssize_t at = start; at < bytes->size; at++) {
-        if (bytes->data[at] & 0x80) {
-            return 0;
-        }
-    }
-    Py_ssize_t kept = start;
-    int blank = 0;
-    for (Py_ssize_t at = start; at < bytes->size; at++) {
-        unsigned char letter = (unsigned char)bytes->data[at];
-        if (is_blank(letter)) {
-            blank = kept > start;
-            continue;
-        }
-        if (blank) {
-            bytes->data[kept++] = ' ';
-            blank = 0;
-        }
-        bytes->data[kept++] = (char)(letter >= 'A' && letter <= 'Z' ? letter + 32 : letter);
-    }
-    bytes->size = kept;
-    return 1;
-}
-
 static uint64_t mixed(uint64_t x) {
     x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);

@@ -17,7 +17,7 @@ from services.dataset.copies.texts import normalise
 from services.dataset.examples.content import content_json, lineage_json
 from services.dataset.examples.examples import Example, Lineage, Message, Quote
 from services.dataset.versions import blocks_by_python
-from services.dataset.versions.blocks_by_python import ends_of
+from services.dataset.versions.blocks_by_python import ends_of, texts_of
 from services.dataset.versions.native import compiled
 from services.dataset.versions.reading import prompted
 from tests.unit.dataset.makers import conversation, sft
@@ -98,6 +98,21 @@ def test_two_forms_of_a_question_about_one_place_share_their_fact(blocks: Module
     assert named == again
     by_id = [replace(each, lineage=Lineage(fact_id="f")) for each in (one, moved)]
     assert len(set(facts(blocks, *by_id))) == 1
+
+
+@native
+def test_every_letter_is_read_the_same_without_a_compiler() -> None:
+    letters = [chr(code) for code in range(1, 0x11000, 3) if not 0xD800 <= code < 0xE000]
+    texts = [f"A {letter}{letter}b Ｃ {letter} d" for letter in [*letters, *map(chr, range(0xFEF0, 0xFFF0))]]
+    contents = [json.dumps({"messages": [{"role": "user", "content": text}]}) for text in texts]
+    found, expected = (
+        studied(blocks, contents, ["{}"] * len(texts)) for blocks in (compiled, blocks_by_python)
+    )
+    assert found[:3] == expected[:3]
+    plain = np.flatnonzero(np.frombuffer(found[2], np.uint8))
+    assert len(plain) > 6_000
+    asked = texts_of(np.frombuffer(found[0], np.int32), found[1])
+    assert all(asked[row].decode() == normalise(texts[row]) for row in plain)
 
 
 @native
