@@ -42,6 +42,7 @@ COLUMNS = {
     "section": "t",
     "score": "d",
     "characters": "i",
+    "digest": "t",
 }
 """Columns of the statement `kept_rows`, and what they are (`blocks.pyi`)."""
 HEADER = 19
@@ -92,12 +93,11 @@ class RowReader:
         table = columns_of(block)
         found = studied(table["content"], table["lineage"])
         self._sketcher.add(found.asks)
-        digests = digests_of(table["kind"], table["content"])
-        places = mixed(np.frombuffer(digests, ">u8")[::2].astype(np.uint64) ^ self._mask)
+        places = mixed(numbers_of(table["digest"]) ^ self._mask)
         source = sources_of(found.imports, table["generation_id"])
         self._note(table, found, source)
         self._part("places", places)
-        self.dealer.add(self._dealt(table, digests, places, source))
+        self.dealer.add(self._dealt(table, places, source))
         self.rows += len(places)
 
     def finish(self) -> tuple[Entries, Sketches]:
@@ -144,13 +144,14 @@ class RowReader:
         self._parts.setdefault(name, []).append(column)
 
     def _dealt(
-        self, table: Mapping[str, pa.Array], digests: bytes, places: npt.NDArray[np.uint64], source: pa.Array
+        self, table: Mapping[str, pa.Array], places: npt.NDArray[np.uint64], source: pa.Array
     ) -> pa.Table:
         """The rows as they are dealt to shards."""
-        content = table["content"]
+        content, digest = table["content"], table["digest"]
         if self._options.system_prompt:
             content = all_prompted(table["kind"], content, self._options.system_prompt)
             digests = digests_of(table["kind"], content)
+            digest = texts_of_size(digests.hex().encode(), 2 * DIGEST)
         columns: dict[str, Any] = {name: table[name] for name in DEALT.names if name in table}
         for name in ("labels", "tag_ids"):
             lists, which = listed(table[name])
@@ -158,7 +159,7 @@ class RowReader:
         columns |= {
             "content": content,
             "source": source,
-            "digest": texts_of_size(digests.hex().encode(), 2 * DIGEST),
+            "digest": digest,
             "place": pa.array(places),
             "row": pa.array(np.arange(self.rows, self.rows + len(places)), pa.int64()),
         }
@@ -201,6 +202,12 @@ def strings(ends: bytes, data: bytes) -> pa.Array:
 def texts_of_size(data: bytes, size: int) -> pa.Array:
     """Texts of one size that lie one after the other."""
     return strings(np.arange(0, len(data) + 1, size, dtype=np.int32).tobytes(), data)
+
+
+def numbers_of(digests: pa.Array) -> npt.NDArray[np.uint64]:
+    """The first 64 bits of digests."""
+    data = bytes.fromhex(digests.buffers()[2].to_pybytes().decode() if len(digests) else "")
+    return np.frombuffer(data, ">u8")[:: DIGEST // 8].astype(np.uint64)
 
 
 def digests_of(kinds: pa.Array, contents: pa.Array) -> bytes:

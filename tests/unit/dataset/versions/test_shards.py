@@ -15,7 +15,7 @@ from services.dataset.examples.content import content_json, lineage_json
 from services.dataset.examples.examples import Example
 from services.dataset.versions import shards
 from services.dataset.versions.options import DatasetOptions
-from services.dataset.versions.reading import RowReader
+from services.dataset.versions.reading import RowReader, digest_of
 from services.dataset.versions.shards import SCHEMA, ShardWriter, of_side
 from tests.unit.dataset.makers import conversation, sft
 
@@ -39,6 +39,7 @@ def row_of(one: Example) -> bytes:
         None,
         None if one.score is None else struct.pack(">d", one.score),
         struct.pack(">i", one.characters),
+        digest_of(one.kind, content_json(one).encode()).hex().encode(),
     ]
     told = [b"\xff" * 4 if each is None else struct.pack(">i", len(each)) + each for each in fields]
     return struct.pack(">h", len(fields)) + b"".join(told)
