@@ -5,6 +5,7 @@
 - `rows_s`: kept examples of some 600 bytes made into a version, from the start of the job to its end;
 - `cpu_s`: seconds of processor time of the worker;
 - `peak_mb`: largest resident memory of the worker;
+- `diff_s`, `diff_peak_mb`: of the diff from it to a version of the same examples with another seed;
 
 and `version_rows_s` and `version_peak_mb` of the largest size.
 """
@@ -17,7 +18,8 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ from services.runtime.ids import derived_id, new_id
 from sishu.client import Client
 from sishu.common.v1 import job_pb2
 from sishu.dataset.v1 import dataset_service_pb2 as pb
-from sishu.dataset.v1.dataset_version_pb2 import DatasetVersion
+from sishu.dataset.v1.dataset_version_pb2 import DatasetOptions, DatasetVersion
 from tests.integration.documents import end_of
 from tests.integration.stores import Room, Stores, fresh_stores, started_room, started_servers
 
@@ -85,26 +87,58 @@ async def peak_of(worker: Room, peak: list[float]) -> None:
         await asyncio.sleep(0.1)
 
 
-async def make(stores: Stores, client: Client, project: str, count: int) -> dict[str, float]:
-    """A version of all examples of a project."""
+@asynccontextmanager
+async def watched(stores: Stores) -> AsyncIterator[dict[str, float]]:
+    """A worker; seconds, those of its processor time, and its largest memory until the end of the block."""
     async with started_room(stores, "dataset", "worker", "--concurrency", "1") as worker:
-        peak = [0.0]
+        peak, found = [0.0], {"seconds": 0.0}
         watch = asyncio.create_task(peak_of(worker, peak))
         cpu = psutil.Process(worker.pid).cpu_times()
         started = time.monotonic()
-        request = pb.CreateDatasetVersionRequest(dataset_version=DatasetVersion(project_id=project))
-        version = (await client.datasets.CreateDatasetVersion(request)).dataset_version
-        job = await end_of(client, "dataset", version.job.id, seconds=3600)
-        seconds = time.monotonic() - started
+        yield found
+        found["seconds"] = time.monotonic() - started
         used = psutil.Process(worker.pid).cpu_times()
         watch.cancel()
+        found["cpu_s"] = round(used.user + used.system - cpu.user - cpu.system, 1)
+        found["peak_mb"] = round(peak[0], 1)
+
+
+async def made(client: Client, project: str, seed: int) -> str:
+    """The id of a version of all examples of a project."""
+    options = DatasetOptions(seed=seed)
+    request = pb.CreateDatasetVersionRequest(
+        dataset_version=DatasetVersion(project_id=project, options=options)
+    )
+    version = (await client.datasets.CreateDatasetVersion(request)).dataset_version
+    await succeeded(client, version.job.id)
+    return version.id
+
+
+async def succeeded(client: Client, job_id: str) -> None:
+    """Wait for the end of a job.
+
+    Raises:
+        RuntimeError: it ended badly.
+    """
+    job = await end_of(client, "dataset", job_id, seconds=3600)
     if job.state != job_pb2.JOB_STATE_SUCCEEDED:
         raise RuntimeError(f"the job ended badly: {job}")
-    return {
-        "rows_s": round(count / seconds),
-        "cpu_s": round(used.user + used.system - cpu.user - cpu.system, 1),
-        "peak_mb": round(peak[0], 1),
-    }
+
+
+async def make(stores: Stores, client: Client, project: str, count: int) -> dict[str, float]:
+    """A version of all examples of a project, and what changes with another seed."""
+    async with watched(stores) as figures:
+        base = await made(client, project, 1)
+    async with watched(stores) as other:
+        request = pb.DiffDatasetVersionsRequest(
+            base_version_id=base, dataset_version_id=await made(client, project, 2)
+        )
+        started = time.monotonic()
+        diff = (await client.datasets.DiffDatasetVersions(request)).dataset_diff
+        await succeeded(client, diff.job.id)
+        seconds = time.monotonic() - started
+    rate = round(count / figures.pop("seconds"))
+    return {"rows_s": rate, **figures, "diff_s": round(seconds, 2), "diff_peak_mb": other["peak_mb"]}
 
 
 async def measure(sizes: Sequence[int], folder: Path) -> dict[str, Any]:
