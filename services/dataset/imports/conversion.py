@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -103,7 +103,11 @@ def named(shape: Shape, rows: Sequence[Row], name: str) -> Shape:
 
 
 def converted(
-    rows: Rows, name: str, wanted: Wanted, stated: Shape | None = None
+    rows: Rows,
+    name: str,
+    wanted: Wanted,
+    stated: Shape | None = None,
+    tell: Callable[[Set[str]], None] = lambda columns: None,
 ) -> Iterator[Imported | Fault]:
     """What becomes of the rows of a file, in their order.
 
@@ -112,6 +116,7 @@ def converted(
         name: of the file.
         wanted: what a person says of them.
         stated: the shape that a description beside the file says.
+        tell: is told which columns are looked at, once the shape is known.
 
     Raises:
         InvalidArgument: the file cannot be read, or its shape cannot be told.
@@ -120,6 +125,7 @@ def converted(
     if not first:
         return
     shape = shape_of(first, name, wanted, stated)
+    tell(shape.reads | UNKEPT)
     finish = Finish(name, shape, wanted.labels)
     mapper = mapper_of(shape, wanted.options)
     for number, row in itertools.chain(first, rows):

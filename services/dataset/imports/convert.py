@@ -107,6 +107,7 @@ def profile_to_pb(profile: Mapping[str, Any]) -> import_pb2.ImportProfile:
         characters=lengths_to_pb(profile["characters"]),
         duplicates=profile["duplicates"],
         empty_columns=profile["empty_columns"],
+        unread_columns=profile["unread_columns"],
         tokens=lengths_to_pb(profile["tokens"]) if profile["tokens"] else None,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from pathlib import Path
+from typing import NamedTuple
 
 from services.dataset.imports.disk import disk_errors
 from services.dataset.imports.imports import ImportOptions, ImportUpload
@@ -28,9 +29,14 @@ BY_ROWS = {".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".tab", ".txt"}
 PARTS = 8 << 20
 
 
-async def previewed(
-    storage: Storage, upload: ImportUpload, options: ImportOptions, rows: int
-) -> list[Imported | Fault]:
+class Preview(NamedTuple):
+    """What the first rows become, and columns that none of it is made of."""
+
+    rows: list[Imported | Fault]
+    unread_columns: list[str]
+
+
+async def previewed(storage: Storage, upload: ImportUpload, options: ImportOptions, rows: int) -> Preview:
     """What the first rows become.
 
     Raises:
@@ -63,13 +69,13 @@ async def fetch(storage: Storage, upload: ImportUpload, path: Path, most: int) -
             stream.write(await storage.get_range(upload.key, start, min(PARTS, size - start)))
 
 
-def first_rows(
-    path: Path, name: str, folder: Path, options: ImportOptions, count: int
-) -> list[Imported | Fault]:
+def first_rows(path: Path, name: str, folder: Path, options: ImportOptions, count: int) -> Preview:
     """The first rows of a file, which may be only the beginning of one.
 
     Raises:
         InvalidArgument: it cannot be read.
     """
     parts = parts_in(path, name, folder, options.choice)
-    return list(itertools.islice(read_parts(parts, folder, options.wanted, Profile()), count))
+    profile = Profile()
+    found = list(itertools.islice(read_parts(parts, folder, options.wanted, profile), count))
+    return Preview(found, list(profile.unread_columns))

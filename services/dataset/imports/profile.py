@@ -1,4 +1,4 @@
-"""What rows are like, told while they pass: counts, lengths, languages, doubles, empty columns.
+"""What rows are like, told while they pass: counts, lengths, languages, doubles, columns.
 
 It takes as much memory for a million rows as for ten, but for eight bytes a row by which doubles are found.
 """
@@ -15,7 +15,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from services.dataset.imports.rows import BadRow, Fault, Imported, Stored
+from services.dataset.imports.rows import Fault, Imported, Stored
+from services.dataset.imports.seen_columns import MOST_TOLD, SeenColumns
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -28,8 +29,6 @@ DOUBLINGS = 40
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 WAITING = 4096
 TOKENS_AT_ONCE = 256
-NOTHING: tuple[object, ...] = (None, "", [])
-"""What an empty column holds."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +137,8 @@ class Profile:
         self._digests = array("q")
         self._faults: Counter[str] = Counter()
         self._empty: Counter[str] = Counter()
+        self._unread: Counter[str] = Counter()
+        self._columns = SeenColumns()
 
     def add_rows(self, rows: Sequence[Imported]) -> None:
         """Look at rows that became examples."""
@@ -157,15 +158,17 @@ class Profile:
         """Count a fault."""
         self._faults[fault.reason] += 1
 
-    def watched(self, rows: Any) -> Any:
-        """The same rows, whose empty columns are counted."""
-        empty = self._empty
-        for number, row in rows:
-            if not isinstance(row, BadRow):
-                for column, value in row.items():
-                    if not value and value in NOTHING:
-                        empty[column] += 1
-            yield number, row
+    def next_file(self) -> SeenColumns:
+        """What looks at the columns of the next file."""
+        self._empty += self._columns.empty
+        self._unread += self._columns.unread
+        self._columns = SeenColumns()
+        return self._columns
+
+    @property
+    def unread_columns(self) -> dict[str, int]:
+        """Rows with something in a column that no example was made of, by column, the most first."""
+        return dict((self._unread + self._columns.unread).most_common(MOST_TOLD))
 
     def figures(self) -> dict[str, Any]:
         """All that was seen."""
@@ -178,7 +181,8 @@ class Profile:
             "characters": self._characters.lengths(),
             "tokens": self._tokens.lengths() if self._tokenizer is not None else None,
             "duplicates": duplicates_in(self._digests),
-            "empty_columns": dict(self._empty),
+            "empty_columns": dict(self._empty + self._columns.empty),
+            "unread_columns": self.unread_columns,
             "faults": dict(self._faults),
         }
 

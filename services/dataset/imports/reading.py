@@ -17,12 +17,13 @@ from services.dataset.imports.sources import Part
 def read_parts(
     parts: list[Part], folder: Path, wanted: Wanted, profile: Profile
 ) -> Iterator[Imported | Fault]:
-    """What becomes of the rows of files, in their order; the profile sees which of their columns are empty.
+    """What becomes of the rows of files, in their order; the profile sees their columns.
 
     Raises:
         InvalidArgument: a file cannot be read, or its shape cannot be told.
     """
     for part in parts:
         rows = read_rows(Source(part.path, part.name, folder, part.read))
-        taken = itertools.islice(rows, part.most_rows)
-        yield from converted(profile.watched(taken), part.name, wanted, part.shape)
+        columns = profile.next_file()
+        taken = columns.watched(itertools.islice(rows, part.most_rows))
+        yield from converted(taken, part.name, wanted, part.shape, columns.read_as)

@@ -72,8 +72,9 @@ class ImportServicer(ImportServiceServicer):
         upload = await self._store.get_upload(request.upload_id)
         found = await previewed(self._storage, upload, options, request.rows)
         return pb.PreviewImportResponse(
-            examples=[preview_to_pb(one) for one in found if isinstance(one, Imported)],
-            faults=[fault_to_pb(one) for one in found if isinstance(one, Fault)],
+            examples=[preview_to_pb(one) for one in found.rows if isinstance(one, Imported)],
+            faults=[fault_to_pb(one) for one in found.rows if isinstance(one, Fault)],
+            unread_columns=found.unread_columns,
         )
 
     async def CreateImport(

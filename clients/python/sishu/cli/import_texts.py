@@ -62,6 +62,10 @@ IMPORT_TEXTS: dict[str, tuple[str, str]] = {
     "import_field": ("Key of the list in a JSON object.", "JSON 对象中列表的键。"),
     "import_sheet": ("Sheet of a workbook; by default all.", "工作簿中的工作表；默认全部。"),
     "import_rows": ("How many rows.", "行数。"),
+    "import_unread": (
+        "columns that no example was made of: {}; --column says what is in which column",
+        "未用于样例的列：{}；可用 --column 说明哪一列是什么",
+    ),
     "import_bad": (
         "{} of {} rows are no examples: `sishu import faults {}` tells which",
         "{1} 行中有 {0} 行不能成为样例：`sishu import faults {2}` 查看是哪些",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -106,6 +107,7 @@ async def created(client: Client, wanted: Import, wait: bool) -> Import:
     finally:
         made = import_in(await client.imports.GetImport(pb.GetImportRequest(id=made.id)))
         tell_faults(made)
+        tell_unread(f"{name} ({count})" for name, count in by_count(made.profile.unread_columns))
     return made
 
 
@@ -128,6 +130,7 @@ def preview_import(
     for example in answer.examples:
         show_one(example)
     show_faults(list(answer.faults))
+    tell_unread(answer.unread_columns)
 
 
 def list_faults(import_id: IdArgument, limit: LimitOption = 100) -> None:
@@ -164,6 +167,18 @@ def tell_faults(made: Import) -> None:
     if made.counts.bad:
         words = say("import_bad").format(made.counts.bad, made.counts.rows, made.id)
         ERRORS.print(words, highlight=False, markup=False, soft_wrap=True)
+
+
+def by_count(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Names and their counts, the highest first."""
+    return sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+
+
+def tell_unread(columns: Iterable[str]) -> None:
+    """Say which columns no example was made of."""
+    if names := ", ".join(columns):
+        told = say("import_unread").format(names)
+        ERRORS.print(told, highlight=False, markup=False, soft_wrap=True)
 
 
 def row_options(options: RowOptions) -> ImportOptions:

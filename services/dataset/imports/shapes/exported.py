@@ -10,9 +10,7 @@ import orjson
 from services.dataset.imports.rows import Columns
 from services.dataset.imports.shapes import own
 from services.dataset.imports.shapes.families import Content, Said
-
-PARTS = ("messages", "chosen", "rejected", "flaw", "exam_item", "quotes")
-"""Columns that make a content; what is null in them, or in their objects, is not there."""
+from services.dataset.imports.shapes.table import PARTS
 
 
 def structured(row: Mapping[str, Any]) -> Said:

@@ -13,6 +13,12 @@ TEXT, OWN, STRUCTURED = "text", "own", "structured"
 RIVAL = "rival"
 
 
+PARTS = ("messages", "chosen", "rejected", "flaw", "exam_item", "quotes")
+"""Columns of `structured` that make a content; what is null in them, or in their objects, is not there."""
+REPEATED = {"multilingual_thinking": ("messages",)}
+"""Columns that say again what others of their shape say."""
+
+
 @dataclass(frozen=True)
 class Shape:
     """How a row says what it says.
@@ -32,6 +38,14 @@ class Shape:
     needs: tuple[str, ...]
     yields: bool = False
     tags: Tags | None = None
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Columns that examples are made of, and those that say the same again."""
+        named = {column for column in vars(self.columns).values() if column}
+        if self.family in {PAIR, JUDGED} and not (self.columns.answer or self.columns.messages):
+            named.add("answer")
+        return frozenset(named.union(PARTS if self.family == STRUCTURED else REPEATED.get(self.name, ())))
 
     def fits(self, row: Mapping[str, Any]) -> bool:
         """Whether a row looks like one of this shape."""

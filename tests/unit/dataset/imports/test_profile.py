@@ -12,9 +12,11 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 from services.dataset.examples.languages import language_of
+from services.dataset.imports import seen_columns
+from services.dataset.imports.conversion import Wanted
 from services.dataset.imports.faults import Faults, Threshold
 from services.dataset.imports.profile import QUANTILES, Histogram, Profile
-from services.dataset.imports.rows import Fault
+from services.dataset.imports.rows import Columns, Fault
 from services.runtime.errors import InvalidArgument
 from tests.unit.dataset.imports.importing import chat, imported, write
 
@@ -67,6 +69,41 @@ def test_a_profile_tells_what_rows_are_like(tmp_path: Path) -> None:
     assert figures["faults"] == {"TEXT_EMPTY": 1}
     assert figures["characters"].most == 13
     assert figures["tokens"].most == 6
+
+
+@pytest.mark.parametrize("most", [1000, 1])
+def test_columns_that_no_example_is_made_of_are_named_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(seen_columns, "MOST_LAYOUTS", most)
+    write(
+        tmp_path / "data" / "a.jsonl", [{"instruction": "Why?", "output": "So.", "topic": "x", "\0": 1}] * 3
+    )
+    rows = [
+        {"question": "Why?", "answer": "So.", "topic": "", "prompt": "also"},
+        {"question": "Why?", "answer": "So.", "topic": "y", "tools": []},
+        {"question": "", "answer": "So.", "page": 3},
+    ]
+    write(tmp_path / "data" / "b.jsonl", rows)
+    profile = Profile()
+    imported(tmp_path / "data", profile=profile)
+    assert profile.figures()["unread_columns"] == {"topic": 4, "\ufffd": 3, "prompt": 1, "page": 1}
+    assert profile.figures()["empty_columns"] == {"topic": 1, "question": 1, "tools": 1}
+    chosen = Profile()
+    imported(tmp_path / "data" / "b.jsonl", Wanted(columns=Columns(instruction="prompt")), profile=chosen)
+    assert chosen.unread_columns == {"question": 2, "topic": 1, "page": 1}
+
+
+def test_of_keys_that_are_values_only_some_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seen_columns, "MOST_LAYOUTS", 7)
+    monkeypatch.setattr(seen_columns, "MOST_NAMES", 20)
+    rows = [{"question": "Why?", "answer": "So.", f"key {number}": "x"} for number in range(300)]
+    profile = Profile()
+    imported(write(tmp_path / "a.jsonl", rows), profile=profile)
+    assert set(profile.unread_columns.values()) == {1}
+    assert 0 < len(profile.unread_columns) < 20
 
 
 @pytest.mark.parametrize(

@@ -460,6 +460,26 @@ class ImportProfile(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class UnreadColumnsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     KINDS_FIELD_NUMBER: _builtins.int
     LANGUAGES_FIELD_NUMBER: _builtins.int
     TURNS_FIELD_NUMBER: _builtins.int
@@ -467,6 +487,7 @@ class ImportProfile(_message.Message):
     DUPLICATES_FIELD_NUMBER: _builtins.int
     EMPTY_COLUMNS_FIELD_NUMBER: _builtins.int
     TOKENS_FIELD_NUMBER: _builtins.int
+    UNREAD_COLUMNS_FIELD_NUMBER: _builtins.int
     duplicates: _builtins.int
     """Examples whose content equals that of one before them."""
     @_builtins.property
@@ -493,6 +514,10 @@ class ImportProfile(_message.Message):
     def tokens(self) -> Global___LengthProfile:
         """Lengths in tokens of the tokenizer that `options` name; unset without one."""
 
+    @_builtins.property
+    def unread_columns(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Rows with something in a column that no example was made of, by column: the 100 with the most rows. `columns` of the options says what is in which column."""
+
     def __init__(
         self,
         *,
@@ -503,10 +528,11 @@ class ImportProfile(_message.Message):
         duplicates: _builtins.int = ...,
         empty_columns: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         tokens: Global___LengthProfile | None = ...,
+        unread_columns: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["characters", b"characters", "tokens", b"tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["characters", b"characters", "duplicates", b"duplicates", "empty_columns", b"empty_columns", "kinds", b"kinds", "languages", b"languages", "tokens", b"tokens", "turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["characters", b"characters", "duplicates", b"duplicates", "empty_columns", b"empty_columns", "kinds", b"kinds", "languages", b"languages", "tokens", b"tokens", "turns", b"turns", "unread_columns", b"unread_columns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,7 +28,7 @@ from sishu.dataset.v1 import example_pb2 as sishu_dot_dataset_dot_v1_dot_example
 from sishu.dataset.v1 import import_pb2 as sishu_dot_dataset_dot_v1_dot_import__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%sishu/dataset/v1/import_service.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1csishu/common/v1/object.proto\x1a\x1esishu/dataset/v1/example.proto\x1a\x1dsishu/dataset/v1/import.proto\"\xbe\x01\n\x19\x43reateImportUploadRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\x12!\n\nsize_bytes\x18\x03 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x80\x80\x80\x14(\x01\x12%\n\x06sha256\x18\x04 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"^\n\x1a\x43reateImportUploadResponse\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12-\n\x06target\x18\x02 \x01(\x0b\x32\x1d.sishu.common.v1.UploadTarget\"|\n\x14PreviewImportRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x30\n\x07options\x18\x02 \x01(\x0b\x32\x1f.sishu.dataset.v1.ImportOptions\x12\x15\n\x04rows\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"s\n\x15PreviewImportResponse\x12+\n\x08\x65xamples\x18\x01 \x03(\x0b\x32\x19.sishu.dataset.v1.Example\x12-\n\x06\x66\x61ults\x18\x02 \x03(\x0b\x32\x1d.sishu.dataset.v1.ImportFault\"h\n\x13\x43reateImportRequest\x12\x30\n\x06import\x18\x01 \x01(\x0b\x32\x18.sishu.dataset.v1.ImportB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"@\n\x14\x43reateImportResponse\x12(\n\x06import\x18\x01 \x01(\x0b\x32\x18.sishu.dataset.v1.Import\"(\n\x10GetImportRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"=\n\x11GetImportResponse\x12(\n\x06import\x18\x01 \x01(\x0b\x32\x18.sishu.dataset.v1.Import\"l\n\x12ListImportsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"Y\n\x13ListImportsResponse\x12)\n\x07imports\x18\x01 \x03(\x0b\x32\x18.sishu.dataset.v1.Import\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"p\n\x17ListImportFaultsRequest\x12\x1b\n\timport_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"i\n\x18ListImportFaultsResponse\x12\x34\n\rimport_faults\x18\x01 \x03(\x0b\x32\x1d.sishu.dataset.v1.ImportFault\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xf2\x04\n\rImportService\x12o\n\x12\x43reateImportUpload\x12+.sishu.dataset.v1.CreateImportUploadRequest\x1a,.sishu.dataset.v1.CreateImportUploadResponse\x12\x65\n\rPreviewImport\x12&.sishu.dataset.v1.PreviewImportRequest\x1a\'.sishu.dataset.v1.PreviewImportResponse\"\x03\x90\x02\x01\x12]\n\x0c\x43reateImport\x12%.sishu.dataset.v1.CreateImportRequest\x1a&.sishu.dataset.v1.CreateImportResponse\x12Y\n\tGetImport\x12\".sishu.dataset.v1.GetImportRequest\x1a#.sishu.dataset.v1.GetImportResponse\"\x03\x90\x02\x01\x12_\n\x0bListImports\x12$.sishu.dataset.v1.ListImportsRequest\x1a%.sishu.dataset.v1.ListImportsResponse\"\x03\x90\x02\x01\x12n\n\x10ListImportFaults\x12).sishu.dataset.v1.ListImportFaultsRequest\x1a*.sishu.dataset.v1.ListImportFaultsResponse\"\x03\x90\x02\x01\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%sishu/dataset/v1/import_service.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1csishu/common/v1/object.proto\x1a\x1esishu/dataset/v1/example.proto\x1a\x1dsishu/dataset/v1/import.proto\"\xbe\x01\n\x19\x43reateImportUploadRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\x12!\n\nsize_bytes\x18\x03 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x80\x80\x80\x14(\x01\x12%\n\x06sha256\x18\x04 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"^\n\x1a\x43reateImportUploadResponse\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12-\n\x06target\x18\x02 \x01(\x0b\x32\x1d.sishu.common.v1.UploadTarget\"|\n\x14PreviewImportRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x30\n\x07options\x18\x02 \x01(\x0b\x32\x1f.sishu.dataset.v1.ImportOptions\x12\x15\n\x04rows\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"\x8b\x01\n\x15PreviewImportResponse\x12+\n\x08\x65xamples\x18\x01 \x03(\x0b\x32\x19.sishu.dataset.v1.Example\x12-\n\x06\x66\x61ults\x18\x02 \x03(\x0b\x32\x1d.sishu.dataset.v1.ImportFault\x12\x16\n\x0eunread_columns\x18\x03 \x03(\t\"h\n\x13\x43reateImportRequest\x12\x30\n\x06import\x18\x01 \x01(\x0b\x32\x18.sishu.dataset.v1.ImportB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"@\n\x14\x43reateImportResponse\x12(\n\x06import\x18\x01 \x01(\x0b\x32\x18.sishu.dataset.v1.Import\"(\n\x10GetImportRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"=\n\x11GetImportResponse\x12(\n\x06import\x18\x01 \x01(\x0b\x32\x18.sishu.dataset.v1.Import\"l\n\x12ListImportsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"Y\n\x13ListImportsResponse\x12)\n\x07imports\x18\x01 \x03(\x0b\x32\x18.sishu.dataset.v1.Import\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"p\n\x17ListImportFaultsRequest\x12\x1b\n\timport_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"i\n\x18ListImportFaultsResponse\x12\x34\n\rimport_faults\x18\x01 \x03(\x0b\x32\x1d.sishu.dataset.v1.ImportFault\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xf2\x04\n\rImportService\x12o\n\x12\x43reateImportUpload\x12+.sishu.dataset.v1.CreateImportUploadRequest\x1a,.sishu.dataset.v1.CreateImportUploadResponse\x12\x65\n\rPreviewImport\x12&.sishu.dataset.v1.PreviewImportRequest\x1a\'.sishu.dataset.v1.PreviewImportResponse\"\x03\x90\x02\x01\x12]\n\x0c\x43reateImport\x12%.sishu.dataset.v1.CreateImportRequest\x1a&.sishu.dataset.v1.CreateImportResponse\x12Y\n\tGetImport\x12\".sishu.dataset.v1.GetImportRequest\x1a#.sishu.dataset.v1.GetImportResponse\"\x03\x90\x02\x01\x12_\n\x0bListImports\x12$.sishu.dataset.v1.ListImportsRequest\x1a%.sishu.dataset.v1.ListImportsResponse\"\x03\x90\x02\x01\x12n\n\x10ListImportFaults\x12).sishu.dataset.v1.ListImportFaultsRequest\x1a*.sishu.dataset.v1.ListImportFaultsResponse\"\x03\x90\x02\x01\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -82,24 +82,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEIMPORTUPLOADRESPONSE']._serialized_end=468
   _globals['_PREVIEWIMPORTREQUEST']._serialized_start=470
   _globals['_PREVIEWIMPORTREQUEST']._serialized_end=594
-  _globals['_PREVIEWIMPORTRESPONSE']._serialized_start=596
-  _globals['_PREVIEWIMPORTRESPONSE']._serialized_end=711
-  _globals['_CREATEIMPORTREQUEST']._serialized_start=713
-  _globals['_CREATEIMPORTREQUEST']._serialized_end=817
-  _globals['_CREATEIMPORTRESPONSE']._serialized_start=819
-  _globals['_CREATEIMPORTRESPONSE']._serialized_end=883
-  _globals['_GETIMPORTREQUEST']._serialized_start=885
-  _globals['_GETIMPORTREQUEST']._serialized_end=925
-  _globals['_GETIMPORTRESPONSE']._serialized_start=927
-  _globals['_GETIMPORTRESPONSE']._serialized_end=988
-  _globals['_LISTIMPORTSREQUEST']._serialized_start=990
-  _globals['_LISTIMPORTSREQUEST']._serialized_end=1098
-  _globals['_LISTIMPORTSRESPONSE']._serialized_start=1100
-  _globals['_LISTIMPORTSRESPONSE']._serialized_end=1189
-  _globals['_LISTIMPORTFAULTSREQUEST']._serialized_start=1191
-  _globals['_LISTIMPORTFAULTSREQUEST']._serialized_end=1303
-  _globals['_LISTIMPORTFAULTSRESPONSE']._serialized_start=1305
-  _globals['_LISTIMPORTFAULTSRESPONSE']._serialized_end=1410
-  _globals['_IMPORTSERVICE']._serialized_start=1413
-  _globals['_IMPORTSERVICE']._serialized_end=2039
+  _globals['_PREVIEWIMPORTRESPONSE']._serialized_start=597
+  _globals['_PREVIEWIMPORTRESPONSE']._serialized_end=736
+  _globals['_CREATEIMPORTREQUEST']._serialized_start=738
+  _globals['_CREATEIMPORTREQUEST']._serialized_end=842
+  _globals['_CREATEIMPORTRESPONSE']._serialized_start=844
+  _globals['_CREATEIMPORTRESPONSE']._serialized_end=908
+  _globals['_GETIMPORTREQUEST']._serialized_start=910
+  _globals['_GETIMPORTREQUEST']._serialized_end=950
+  _globals['_GETIMPORTRESPONSE']._serialized_start=952
+  _globals['_GETIMPORTRESPONSE']._serialized_end=1013
+  _globals['_LISTIMPORTSREQUEST']._serialized_start=1015
+  _globals['_LISTIMPORTSREQUEST']._serialized_end=1123
+  _globals['_LISTIMPORTSRESPONSE']._serialized_start=1125
+  _globals['_LISTIMPORTSRESPONSE']._serialized_end=1214
+  _globals['_LISTIMPORTFAULTSREQUEST']._serialized_start=1216
+  _globals['_LISTIMPORTFAULTSREQUEST']._serialized_end=1328
+  _globals['_LISTIMPORTFAULTSRESPONSE']._serialized_start=1330
+  _globals['_LISTIMPORTFAULTSRESPONSE']._serialized_end=1435
+  _globals['_IMPORTSERVICE']._serialized_start=1438
+  _globals['_IMPORTSERVICE']._serialized_end=2064
 # @@protoc_insertion_point(module_scope)

@@ -127,6 +127,7 @@ class PreviewImportResponse(_message.Message):
 
     EXAMPLES_FIELD_NUMBER: _builtins.int
     FAULTS_FIELD_NUMBER: _builtins.int
+    UNREAD_COLUMNS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def examples(self) -> _containers.RepeatedCompositeFieldContainer[_example_pb2.Example]:
         """The examples that they make; they have no ids."""
@@ -135,15 +136,20 @@ class PreviewImportResponse(_message.Message):
     def faults(self) -> _containers.RepeatedCompositeFieldContainer[_import_pb2.ImportFault]:
         """Those that make none."""
 
+    @_builtins.property
+    def unread_columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Columns with something in them, of the first rows, that no example is made of; at most 100."""
+
     def __init__(
         self,
         *,
         examples: _abc.Iterable[_example_pb2.Example] | None = ...,
         faults: _abc.Iterable[_import_pb2.ImportFault] | None = ...,
+        unread_columns: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["examples", b"examples", "faults", b"faults"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["examples", b"examples", "faults", b"faults", "unread_columns", b"unread_columns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
