@@ -54,6 +54,25 @@ class EmbeddingCost:
         }
 
 
+def check_similarity(is_given: bool, provider_id: str, field: str) -> None:
+    """Demand a provider where it is said from when on texts mean the same.
+
+    Args:
+        is_given: whether that is said.
+        provider_id: who says what texts mean; empty for nobody.
+        field: of the request that says it.
+
+    Raises:
+        InvalidArgument: nobody says what texts mean, so that it would change nothing.
+    """
+    if is_given and not provider_id:
+        raise InvalidArgument(
+            "FIELD_INVALID",
+            f"{field}: meanings are compared by embeddings alone; name a provider of them, or leave it out",
+            field,
+        )
+
+
 class TextEmbedder:
     """Has texts embedded by a provider of the generation room.
 

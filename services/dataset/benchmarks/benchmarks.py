@@ -11,7 +11,7 @@ from services.dataset.imports.imports import BAD_SHARE, ImportUpload
 from services.dataset.imports.readers import ReadOptions
 from services.dataset.imports.rows import Fault
 from services.dataset.imports.sources import Choice
-from services.runtime.errors import FailedPrecondition, NotFound
+from services.runtime.errors import AlreadyExists, FailedPrecondition, NotFound
 from services.runtime.jobs import Job
 
 FAULTS = 20
@@ -128,3 +128,15 @@ class Benchmark:
 def benchmark_not_found(benchmark_id: str) -> NotFound:
     """The error for a benchmark that is not there."""
     return NotFound("BENCHMARK_NOT_FOUND", f"there is no benchmark {benchmark_id}", benchmark_id=benchmark_id)
+
+
+def name_taken(name: str, benchmark_id: str) -> AlreadyExists:
+    """The error for a second benchmark of a name."""
+    return AlreadyExists(
+        "BENCHMARK_NAME_TAKEN",
+        f"the project has a benchmark named {name!r}, {benchmark_id}; give this one another name, or delete "
+        "that one first",
+        "benchmark.name",
+        name=name,
+        benchmark_id=benchmark_id,
+    )

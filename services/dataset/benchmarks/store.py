@@ -16,6 +16,7 @@ from services.dataset.benchmarks.benchmarks import (
     BenchmarkFiles,
     BenchmarkOptions,
     benchmark_not_found,
+    name_taken,
 )
 from services.dataset.imports.imports import ImportUpload
 from services.dataset.imports.rows import Fault
@@ -40,20 +41,24 @@ class BenchmarkStore:
     async def create(
         self, upload: ImportUpload, name: str, options: BenchmarkOptions, request_id: str
     ) -> str:
-        """Start a benchmark; return its id. A request id gives its first one."""
-        async with transaction(self.pool) as connection:
-            new = new_id()
-            found = await claim_request(connection, "CreateBenchmark", request_id, new)
-            if found == new:
-                job = await self.jobs.create(
-                    connection,
-                    KIND,
-                    [NewItem(KIND, new, new)],
-                    project_id=upload.project_id,
-                    resource_id=new,
-                )
-                values = (new, upload.project_id, name or upload.name, upload.id, asdict(options), job.id)
-                await connection.execute(SQL.insert_benchmark, *values)
+        """Start a benchmark; return its id. A request id gives its first one.
+
+        Raises:
+            AlreadyExists: the project has one of the name.
+        """
+        new, project_id, name = new_id(), upload.project_id, name or upload.name
+        try:
+            async with transaction(self.pool) as connection:
+                found = await claim_request(connection, "CreateBenchmark", request_id, new)
+                if found == new:
+                    job = await self.jobs.create(
+                        connection, KIND, [NewItem(KIND, new, new)], project_id=project_id, resource_id=new
+                    )
+                    values = (new, project_id, name, upload.id, asdict(options), job.id)
+                    await connection.execute(SQL.insert_benchmark, *values)
+        except asyncpg.UniqueViolationError:
+            other = await self.pool.fetchval(SQL.benchmark_of_name, project_id, name)
+            raise name_taken(name, other or "") from None
         return found
 
     async def get(self, benchmark_id: str) -> Benchmark:

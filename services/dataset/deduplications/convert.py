@@ -10,6 +10,7 @@ from services.dataset.deduplications.deduplications import (
     Duplicate,
     DuplicateCluster,
 )
+from services.dataset.embedding import check_similarity
 from services.dataset.examples.convert import name_of
 from services.dataset.examples.filter_convert import filter_to_pb
 from services.runtime.convert import job_to_pb, timestamp
@@ -29,6 +30,7 @@ def deduplication_to_pb(search: Deduplication) -> pb.Deduplication:
         rejected=search.rejected,
         skipped=search.skipped,
         create_time=timestamp(search.create_time),
+        change_id=search.apply_job.id if search.apply_job else "",
     )
 
 
@@ -43,15 +45,19 @@ def options_to_pb(options: DeduplicationOptions) -> pb.DeduplicationOptions:
 
 
 def options_from_pb(message: pb.DeduplicationOptions) -> DeduplicationOptions:
-    """How examples are to be compared, with the defaults where nothing was said."""
+    """How examples are to be compared, with the defaults where nothing was said.
+
+    Raises:
+        InvalidArgument: it says when meanings are equal, and nobody compares them.
+    """
     usual = DeduplicationOptions()
+    is_given = message.HasField("meaning_similarity")
+    check_similarity(is_given, message.embedding_provider_id, "deduplication.options.meaning_similarity")
     return DeduplicationOptions(
         compared_by=name_of(pb.ComparedBy, message.compared_by) or usual.compared_by,
         threshold=message.threshold if message.HasField("threshold") else usual.threshold,
         embedding_provider_id=message.embedding_provider_id,
-        meaning_similarity=message.meaning_similarity
-        if message.HasField("meaning_similarity")
-        else usual.meaning_similarity,
+        meaning_similarity=message.meaning_similarity if is_given else usual.meaning_similarity,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from services.dataset.embedding import check_similarity
 from services.dataset.examples.convert import uuid_text
 from services.dataset.examples.filter_convert import filter_from_pb, filter_to_pb
 from services.dataset.leak_checks.leak_checks import FoundLeak, LeakCheck, LeakOptions, LeakWishes
@@ -45,8 +46,14 @@ def options_to_pb(options: LeakOptions) -> pb.LeakOptions:
 
 
 def wishes_from_pb(message: pb.LeakCheck) -> LeakWishes:
-    """What a check is to do, with the defaults where nothing was said."""
+    """What a check is to do, with the defaults where nothing was said.
+
+    Raises:
+        InvalidArgument: it says when meanings are equal, and nobody compares them.
+    """
     options, usual = message.options, LeakOptions()
+    is_given = options.HasField("meaning_similarity")
+    check_similarity(is_given, options.embedding_provider_id, "leak_check.options.meaning_similarity")
     return LeakWishes(
         filter=filter_from_pb(message.filter),
         version_id=uuid_text(message.dataset_version_id) if message.dataset_version_id else "",
@@ -56,9 +63,7 @@ def wishes_from_pb(message: pb.LeakCheck) -> LeakWishes:
             threshold=options.threshold if options.HasField("threshold") else usual.threshold,
             words=options.words if options.HasField("words") else usual.words,
             embedding_provider_id=options.embedding_provider_id.lower(),
-            meaning_similarity=options.meaning_similarity
-            if options.HasField("meaning_similarity")
-            else usual.meaning_similarity,
+            meaning_similarity=options.meaning_similarity if is_given else usual.meaning_similarity,
         ),
     )
 

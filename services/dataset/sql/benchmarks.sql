@@ -13,6 +13,9 @@ WHERE ($1::uuid IS NULL OR benchmark.id = $1)
 ORDER BY benchmark.id DESC
 LIMIT $4
 
+-- name: benchmark_of_name
+SELECT id FROM benchmarks WHERE project_id = $1 AND name = $2
+
 -- name: set_read
 UPDATE benchmarks SET counts = $2, faults = $3, files = $4 WHERE id = $1
 

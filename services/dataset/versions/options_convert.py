@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.dataset.embedding import check_similarity
 from services.dataset.examples.convert import name_of, uuid_text
 from services.dataset.examples.filter_convert import filter_from_pb, filter_to_pb
 from services.dataset.examples.filters import countable, filter_json
@@ -59,12 +60,14 @@ def options_from_pb(message: pb.DatasetOptions) -> DatasetOptions:
 
     Raises:
         InvalidArgument: the system prompt cannot be stored, the filter goes by text, or meanings are compared
-            with nothing.
+            with nothing, or by nobody.
     """
     if "\0" in message.system_prompt:
         field = f"{FIELD}.system_prompt"
         raise InvalidArgument("FIELD_INVALID", f"{field}: NUL characters cannot be stored", field)
     usual = DatasetOptions()
+    is_given = message.HasField("leak_meaning_similarity")
+    check_similarity(is_given, message.leak_embedding_provider_id, f"{FIELD}.leak_meaning_similarity")
     if message.leak_embedding_provider_id and not (message.benchmark_ids or message.exam_leaks):
         raise InvalidArgument(
             "LEAK_SOURCE_MISSING",
@@ -94,7 +97,7 @@ def options_from_pb(message: pb.DatasetOptions) -> DatasetOptions:
         exam_leaks=name_of(pb.LeakAction, message.exam_leaks) or usual.exam_leaks,
         leak_embedding_provider_id=message.leak_embedding_provider_id.lower(),
         leak_meaning_similarity=message.leak_meaning_similarity
-        if message.HasField("leak_meaning_similarity")
+        if is_given
         else usual.leak_meaning_similarity,
     )
 

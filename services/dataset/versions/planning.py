@@ -90,7 +90,8 @@ class Planner:
         """Decide.
 
         Raises:
-            FailedPrecondition: there is no example, or none of a source or label that the options name.
+            FailedPrecondition: there is no example, none of a source or label that the options name, or fewer
+                than are to be held out.
             Internal: near copies ended up on both sides.
         """
         entries, options = self._entries, self._options
@@ -104,6 +105,7 @@ class Planner:
         groups = group_near_copies(self._sketches, options.near_copy_threshold, self._large).astype(np.int64)
         units = self._units(groups)
         self._hold_out(groups, units, replayed)
+        self._check_counts()
         self._drop(NEAR_COPY, self._leaked())
         self._drop(SOURCE_WEIGHT, self._over_weights(replayed))
         if options.replay and not options.replay.dataset_version_id:
@@ -158,6 +160,22 @@ class Planner:
         if units is not None:
             rest = rest[self._sides[rest] == TRAIN]
             self._drop(SAME_UNIT, rest[np.isin(units[rest], units[held])])
+
+    def _check_counts(self) -> None:
+        """Make sure that as many are held out as was said.
+
+        Raises:
+            FailedPrecondition: there are fewer.
+        """
+        options = self._options
+        most = Side(0.0, options.exam_count, options.max_exam_items).limit
+        for side, wanted in (
+            (EXAM, most if options.exam_count else 0),
+            (VALIDATION, options.validation_count),
+        ):
+            found = int((self._sides == side).sum())
+            if found < wanted:
+                raise too_few(SPLITS[side], wanted, found, len(self._entries))
 
     def _leaked(self) -> Longs:
         """What of train is like something held out after all: pairs that the grouping missed."""
@@ -253,6 +271,20 @@ def no_examples() -> FailedPrecondition:
     """The error for a version of nothing."""
     return FailedPrecondition(
         "NO_EXAMPLES", "no kept example fits; import the examples of a generation first, or drop the filter"
+    )
+
+
+def too_few(split: str, wanted: int, found: int, examples: int) -> FailedPrecondition:
+    """The error for a split that is to hold more than there is for it."""
+    return FailedPrecondition(
+        "EXAMPLES_TOO_FEW",
+        f"{split} is to hold {wanted} examples, and of the {examples} that fit only {found} can be held out: "
+        "near copies count once, what is never examined does not count, and one is left to train on; ask for "
+        f"fewer ({split}_count), or for a share ({split}_share)",
+        split=split,
+        wanted=str(wanted),
+        found=str(found),
+        examples=str(examples),
     )
 
 

@@ -159,6 +159,14 @@ REQUESTS: dict[str, tuple[str, ...]] = {
     "NO_EXAMPLES": (
         "没有符合条件的样例；请先用 `sishu import generations` 或 `sishu import create` 导入，或放宽条件",
     ),
+    "EXAMPLES_TOO_FEW": (
+        "{split} 要留出 {wanted} 个样例，而符合条件的 {examples} 个中只能留出 {found} 个（近似的只算一个，"
+        "只用于训练的不算，至少留一个训练）；请减小 --{split}-count，或改用 --{split}-share",
+    ),
+    "BENCHMARK_NAME_TAKEN": (
+        "项目中已有名为 {name} 的评测集 {benchmark_id}；请用 --name 另取一个名字，"
+        "或先用 `sishu benchmark delete {benchmark_id}` 删除它",
+    ),
     "BENCHMARK_TOO_LARGE": ("评测集的题目太多；请拆成几个：{message}",),
     "DATASET_VERSION_NOT_READY": ("数据集版本 {dataset_version_id} 尚未就绪；见 `sishu job get {job_id}`",),
     "NEAR_COPY_ON_BOTH_SIDES": (

@@ -9,7 +9,8 @@ CREATE TABLE benchmarks (
     counts      jsonb,                              -- NULL until the rows were read
     faults      jsonb       NOT NULL DEFAULT '[]',  -- the first bad rows
     files       jsonb,                              -- questions and signatures; NULL until the job has succeeded
-    create_time timestamptz NOT NULL DEFAULT now()
+    create_time timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (project_id, name)
 );
 CREATE INDEX benchmarks_by_project ON benchmarks (project_id, id);
 CREATE INDEX benchmarks_by_upload ON benchmarks (upload_id);

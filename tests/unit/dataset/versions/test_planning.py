@@ -209,6 +209,29 @@ def test_validation_and_counts_are_exact() -> None:
     assert found.split_counts == {"train": 160, "validation": 23, "exam": 17}
 
 
+@pytest.mark.parametrize(
+    ("options", "split", "found"),
+    [
+        (DatasetOptions(exam_count=1000), "exam", "127"),
+        (DatasetOptions(exam_count=1000, max_exam_items=200), "exam", "127"),
+        (DatasetOptions(exam_count=28, validation_count=100), "validation", "99"),
+        (DatasetOptions(exam_count=129, replay=Replay(0.5, label="general")), "exam", "63"),
+    ],
+)
+def test_a_count_for_which_there_is_not_enough_is_refused(
+    options: DatasetOptions, split: str, found: str
+) -> None:
+    entries = made(128, {"label": [["general"] if at % 2 else [] for at in range(128)]})
+    with pytest.raises(FailedPrecondition, match=f"of the 128 that fit only {found} can") as raised:
+        plan_of(entries, options)
+    assert raised.value.reason == "EXAMPLES_TOO_FEW"
+    assert (raised.value.metadata["split"], raised.value.metadata["found"]) == (split, found)
+
+
+def test_a_count_over_the_most_exam_items_means_these() -> None:
+    assert plan_of(made(128, {}), DatasetOptions(exam_count=100, max_exam_items=50)).count(EXAM) == 50
+
+
 @pytest.mark.parametrize("group_by", ["fact", "chunk"])
 def test_facts_and_chunks_stay_on_one_side(group_by: str) -> None:
     entries = made(300, {"chunk": [[f"c{at // 3}"] for at in range(300)]})

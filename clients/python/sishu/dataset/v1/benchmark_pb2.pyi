@@ -42,7 +42,7 @@ class Benchmark(_message.Message):
     project_id: _builtins.str
     """UUID of the project. REQUIRED."""
     name: _builtins.str
-    """OPTIONAL. What people call it; empty means the name of the file."""
+    """OPTIONAL. What people call it, unique in the project; empty means the name of the file."""
     sha256: _builtins.str
     """Identity of the questions: SHA-256 of the Parquet file in which they are kept; empty until the job has succeeded. OUTPUT_ONLY."""
     @_builtins.property

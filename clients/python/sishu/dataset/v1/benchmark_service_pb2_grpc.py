@@ -63,7 +63,7 @@ class BenchmarkServiceServicer:
 
     def CreateBenchmark(self, request, context):
         """CreateBenchmark starts a job (`make_benchmark`) that reads the questions of an uploaded file. NOT_FOUND `UPLOAD_NOT_FOUND`; FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT
-        `UPLOAD_MISMATCH` when the bytes are others.
+        `UPLOAD_MISMATCH` when the bytes are others; ALREADY_EXISTS `BENCHMARK_NAME_TAKEN` when the project has a benchmark of the name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

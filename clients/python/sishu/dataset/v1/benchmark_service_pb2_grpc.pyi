@@ -35,7 +35,7 @@ class BenchmarkServiceStub:
     def __new__(cls, channel: _aio.Channel) -> BenchmarkServiceAsyncStub: ...
     CreateBenchmark: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.CreateBenchmarkRequest, _benchmark_service_pb2.CreateBenchmarkResponse]
     """CreateBenchmark starts a job (`make_benchmark`) that reads the questions of an uploaded file. NOT_FOUND `UPLOAD_NOT_FOUND`; FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT
-    `UPLOAD_MISMATCH` when the bytes are others.
+    `UPLOAD_MISMATCH` when the bytes are others; ALREADY_EXISTS `BENCHMARK_NAME_TAKEN` when the project has a benchmark of the name.
     """
     GetBenchmark: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.GetBenchmarkRequest, _benchmark_service_pb2.GetBenchmarkResponse]
     """GetBenchmark returns one benchmark. NOT_FOUND `BENCHMARK_NOT_FOUND`."""
@@ -51,7 +51,7 @@ class BenchmarkServiceAsyncStub(BenchmarkServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateBenchmark: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.CreateBenchmarkRequest, _benchmark_service_pb2.CreateBenchmarkResponse]  # type: ignore[assignment]
     """CreateBenchmark starts a job (`make_benchmark`) that reads the questions of an uploaded file. NOT_FOUND `UPLOAD_NOT_FOUND`; FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT
-    `UPLOAD_MISMATCH` when the bytes are others.
+    `UPLOAD_MISMATCH` when the bytes are others; ALREADY_EXISTS `BENCHMARK_NAME_TAKEN` when the project has a benchmark of the name.
     """
     GetBenchmark: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.GetBenchmarkRequest, _benchmark_service_pb2.GetBenchmarkResponse]  # type: ignore[assignment]
     """GetBenchmark returns one benchmark. NOT_FOUND `BENCHMARK_NOT_FOUND`."""
@@ -70,7 +70,7 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_benchmark_service_pb2.CreateBenchmarkResponse, _abc.Awaitable[_benchmark_service_pb2.CreateBenchmarkResponse]]:
         """CreateBenchmark starts a job (`make_benchmark`) that reads the questions of an uploaded file. NOT_FOUND `UPLOAD_NOT_FOUND`; FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT
-        `UPLOAD_MISMATCH` when the bytes are others.
+        `UPLOAD_MISMATCH` when the bytes are others; ALREADY_EXISTS `BENCHMARK_NAME_TAKEN` when the project has a benchmark of the name.
         """
 
     @_abc_1.abstractmethod

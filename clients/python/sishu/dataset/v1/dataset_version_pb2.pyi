@@ -738,11 +738,13 @@ class DatasetOptions(_message.Message):
     system_prompt: _builtins.str
     """OPTIONAL. System message put before every conversation; may be empty."""
     exam_count: _builtins.int
-    """OPTIONAL. Number of exam items, in place of the share; 0 means that the share counts. Near copies of them are left out besides."""
+    """OPTIONAL. Number of exam items, in place of the share; 0 means that the share counts. Near copies of them are left out besides. A version for which there
+    are fewer fails: `EXAMPLES_TOO_FEW`.
+    """
     validation_share: _builtins.float
     """OPTIONAL. Share of the examples that is held out to validate training, 0 to 0.9, chosen after the exam; 0 means none."""
     validation_count: _builtins.int
-    """OPTIONAL. Number of examples to validate on, in place of the share."""
+    """OPTIONAL. Number of examples to validate on, in place of the share; as `exam_count`."""
     group_by: Global___DatasetGrouping.ValueType
     """OPTIONAL. What stays on one side; unset means NEAR_COPIES."""
     stratify_by: Global___DatasetStrata.ValueType
@@ -756,7 +758,7 @@ class DatasetOptions(_message.Message):
     their words. It is paid for; what a project has had embedded is remembered. Of a text the first 8,000 characters are compared.
     """
     leak_meaning_similarity: _builtins.float
-    """OPTIONAL. Cosine of embeddings from which what an example asks means the same as a question. Unset lets the service choose (at present 0.95); what is stored shows what was
+    """OPTIONAL. Cosine of embeddings from which what an example asks means the same as a question. It goes only with a provider of embeddings. Unset lets the service choose (at present 0.95); what is stored shows what was
     taken.
     """
     @_builtins.property

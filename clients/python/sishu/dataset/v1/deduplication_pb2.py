@@ -28,7 +28,7 @@ from sishu.common.v1 import job_pb2 as sishu_dot_common_dot_v1_dot_job__pb2
 from sishu.dataset.v1 import example_filter_pb2 as sishu_dot_dataset_dot_v1_dot_example__filter__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$sishu/dataset/v1/deduplication.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19sishu/common/v1/job.proto\x1a%sishu/dataset/v1/example_filter.proto\"\xfa\x02\n\rDeduplication\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12/\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleFilter\x12\x37\n\x07options\x18\x04 \x01(\x0b\x32&.sishu.dataset.v1.DeduplicationOptions\x12!\n\x03job\x18\x05 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12\x35\n\x06\x63ounts\x18\x06 \x01(\x0b\x32%.sishu.dataset.v1.DeduplicationCounts\x12\'\n\tapply_job\x18\x07 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12\x10\n\x08rejected\x18\x08 \x01(\x03\x12\x0f\n\x07skipped\x18\t \x01(\x03\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8f\x02\n\x14\x44\x65\x64uplicationOptions\x12;\n\x0b\x63ompared_by\x18\x01 \x01(\x0e\x32\x1c.sishu.dataset.v1.ComparedByB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12/\n\tthreshold\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12*\n\x15\x65mbedding_provider_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x38\n\x12meaning_similarity\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x42\x0c\n\n_thresholdB\x15\n\x13_meaning_similarity\"\xda\x01\n\x13\x44\x65\x64uplicationCounts\x12\x10\n\x08\x65xamples\x18\x01 \x01(\x03\x12\x10\n\x08\x63lusters\x18\x02 \x01(\x03\x12\x12\n\nduplicates\x18\x03 \x01(\x03\x12\x13\n\x0bnear_copies\x18\x04 \x01(\x03\x12\x16\n\x0emeaning_copies\x18\x05 \x01(\x03\x12\x10\n\x08\x65mbedded\x18\x06 \x01(\x03\x12\x18\n\x10\x65mbedding_tokens\x18\x07 \x01(\x03\x12\x16\n\x0e\x65mbedding_cost\x18\x08 \x01(\x01\x12\x1a\n\x12\x65mbedding_currency\x18\t \x01(\t\"t\n\x10\x44uplicateCluster\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x11\n\tkeeper_id\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x05\x12/\n\nduplicates\x18\x04 \x03(\x0b\x32\x1b.sishu.dataset.v1.Duplicate\"b\n\tDuplicate\x12\x12\n\nexample_id\x18\x01 \x01(\t\x12\x12\n\nsimilarity\x18\x02 \x01(\x01\x12-\n\x04kind\x18\x03 \x01(\x0e\x32\x1f.sishu.dataset.v1.DuplicateKind*V\n\nComparedBy\x12\x1b\n\x17\x43OMPARED_BY_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43OMPARED_BY_ASKED\x10\x01\x12\x14\n\x10\x43OMPARED_BY_SAID\x10\x02*\x88\x01\n\rDuplicateKind\x12\x1e\n\x1a\x44UPLICATE_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44UPLICATE_KIND_EXACT\x10\x01\x12\x1c\n\x18\x44UPLICATE_KIND_NEAR_COPY\x10\x02\x12\x1f\n\x1b\x44UPLICATE_KIND_MEANING_COPY\x10\x03\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$sishu/dataset/v1/deduplication.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19sishu/common/v1/job.proto\x1a%sishu/dataset/v1/example_filter.proto\"\x8d\x03\n\rDeduplication\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12/\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleFilter\x12\x37\n\x07options\x18\x04 \x01(\x0b\x32&.sishu.dataset.v1.DeduplicationOptions\x12!\n\x03job\x18\x05 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12\x35\n\x06\x63ounts\x18\x06 \x01(\x0b\x32%.sishu.dataset.v1.DeduplicationCounts\x12\'\n\tapply_job\x18\x07 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12\x10\n\x08rejected\x18\x08 \x01(\x03\x12\x0f\n\x07skipped\x18\t \x01(\x03\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tchange_id\x18\x0b \x01(\t\"\x8f\x02\n\x14\x44\x65\x64uplicationOptions\x12;\n\x0b\x63ompared_by\x18\x01 \x01(\x0e\x32\x1c.sishu.dataset.v1.ComparedByB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12/\n\tthreshold\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12*\n\x15\x65mbedding_provider_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x38\n\x12meaning_similarity\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x42\x0c\n\n_thresholdB\x15\n\x13_meaning_similarity\"\xda\x01\n\x13\x44\x65\x64uplicationCounts\x12\x10\n\x08\x65xamples\x18\x01 \x01(\x03\x12\x10\n\x08\x63lusters\x18\x02 \x01(\x03\x12\x12\n\nduplicates\x18\x03 \x01(\x03\x12\x13\n\x0bnear_copies\x18\x04 \x01(\x03\x12\x16\n\x0emeaning_copies\x18\x05 \x01(\x03\x12\x10\n\x08\x65mbedded\x18\x06 \x01(\x03\x12\x18\n\x10\x65mbedding_tokens\x18\x07 \x01(\x03\x12\x16\n\x0e\x65mbedding_cost\x18\x08 \x01(\x01\x12\x1a\n\x12\x65mbedding_currency\x18\t \x01(\t\"t\n\x10\x44uplicateCluster\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x11\n\tkeeper_id\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x05\x12/\n\nduplicates\x18\x04 \x03(\x0b\x32\x1b.sishu.dataset.v1.Duplicate\"b\n\tDuplicate\x12\x12\n\nexample_id\x18\x01 \x01(\t\x12\x12\n\nsimilarity\x18\x02 \x01(\x01\x12-\n\x04kind\x18\x03 \x01(\x0e\x32\x1f.sishu.dataset.v1.DuplicateKind*V\n\nComparedBy\x12\x1b\n\x17\x43OMPARED_BY_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43OMPARED_BY_ASKED\x10\x01\x12\x14\n\x10\x43OMPARED_BY_SAID\x10\x02*\x88\x01\n\rDuplicateKind\x12\x1e\n\x1a\x44UPLICATE_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44UPLICATE_KIND_EXACT\x10\x01\x12\x1c\n\x18\x44UPLICATE_KIND_NEAR_COPY\x10\x02\x12\x1f\n\x1b\x44UPLICATE_KIND_MEANING_COPY\x10\x03\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,18 +46,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEDUPLICATIONOPTIONS'].fields_by_name['embedding_provider_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_DEDUPLICATIONOPTIONS'].fields_by_name['meaning_similarity']._loaded_options = None
   _globals['_DEDUPLICATIONOPTIONS'].fields_by_name['meaning_similarity']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?!\000\000\000\000\000\000\000\000'
-  _globals['_COMPAREDBY']._serialized_start=1280
-  _globals['_COMPAREDBY']._serialized_end=1366
-  _globals['_DUPLICATEKIND']._serialized_start=1369
-  _globals['_DUPLICATEKIND']._serialized_end=1505
+  _globals['_COMPAREDBY']._serialized_start=1299
+  _globals['_COMPAREDBY']._serialized_end=1385
+  _globals['_DUPLICATEKIND']._serialized_start=1388
+  _globals['_DUPLICATEKIND']._serialized_end=1524
   _globals['_DEDUPLICATION']._serialized_start=187
-  _globals['_DEDUPLICATION']._serialized_end=565
-  _globals['_DEDUPLICATIONOPTIONS']._serialized_start=568
-  _globals['_DEDUPLICATIONOPTIONS']._serialized_end=839
-  _globals['_DEDUPLICATIONCOUNTS']._serialized_start=842
-  _globals['_DEDUPLICATIONCOUNTS']._serialized_end=1060
-  _globals['_DUPLICATECLUSTER']._serialized_start=1062
-  _globals['_DUPLICATECLUSTER']._serialized_end=1178
-  _globals['_DUPLICATE']._serialized_start=1180
-  _globals['_DUPLICATE']._serialized_end=1278
+  _globals['_DEDUPLICATION']._serialized_end=584
+  _globals['_DEDUPLICATIONOPTIONS']._serialized_start=587
+  _globals['_DEDUPLICATIONOPTIONS']._serialized_end=858
+  _globals['_DEDUPLICATIONCOUNTS']._serialized_start=861
+  _globals['_DEDUPLICATIONCOUNTS']._serialized_end=1079
+  _globals['_DUPLICATECLUSTER']._serialized_start=1081
+  _globals['_DUPLICATECLUSTER']._serialized_end=1197
+  _globals['_DUPLICATE']._serialized_start=1199
+  _globals['_DUPLICATE']._serialized_end=1297
 # @@protoc_insertion_point(module_scope)

@@ -90,6 +90,7 @@ class Deduplication(_message.Message):
     REJECTED_FIELD_NUMBER: _builtins.int
     SKIPPED_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CHANGE_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the search. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -98,6 +99,8 @@ class Deduplication(_message.Message):
     """Examples that were rejected so far. OUTPUT_ONLY."""
     skipped: _builtins.int
     """Those that were left as they are: they, or the example that is kept for them, were changed since the search, or were rejected before. OUTPUT_ONLY."""
+    change_id: _builtins.str
+    """UUID of the change that rejects what it found, for UndoExampleChange: the id of `apply_job`; empty until ApplyDeduplication. OUTPUT_ONLY."""
     @_builtins.property
     def filter(self) -> _example_filter_pb2.ExampleFilter:
         """Among which examples; unset means all."""
@@ -135,10 +138,11 @@ class Deduplication(_message.Message):
         rejected: _builtins.int = ...,
         skipped: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        change_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["apply_job", b"apply_job", "counts", b"counts", "create_time", b"create_time", "filter", b"filter", "job", b"job", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_job", b"apply_job", "counts", b"counts", "create_time", b"create_time", "filter", b"filter", "id", b"id", "job", b"job", "options", b"options", "project_id", b"project_id", "rejected", b"rejected", "skipped", b"skipped"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_job", b"apply_job", "change_id", b"change_id", "counts", b"counts", "create_time", b"create_time", "filter", b"filter", "id", b"id", "job", b"job", "options", b"options", "project_id", b"project_id", "rejected", b"rejected", "skipped", b"skipped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -165,7 +169,7 @@ class DeduplicationOptions(_message.Message):
     paid for; what a project has had embedded is remembered. Of a text the first 8,000 characters are compared.
     """
     meaning_similarity: _builtins.float
-    """OPTIONAL. Cosine of embeddings from which two texts mean the same. Unset lets the service choose (at present 0.95); the stored search shows what was taken."""
+    """OPTIONAL. Cosine of embeddings from which two texts mean the same. It goes only with a provider of embeddings. Unset lets the service choose (at present 0.95); the stored search shows what was taken."""
     def __init__(
         self,
         *,

@@ -154,7 +154,7 @@ class LeakOptions(_message.Message):
     their words. It is paid for; what a project has had embedded is remembered. Of a text the first 8,000 characters are compared.
     """
     meaning_similarity: _builtins.float
-    """OPTIONAL. Cosine of embeddings from which what an example asks means the same as a question. Unset lets the service choose (at present 0.95); what is stored shows what was
+    """OPTIONAL. Cosine of embeddings from which what an example asks means the same as a question. It goes only with a provider of embeddings. Unset lets the service choose (at present 0.95); what is stored shows what was
     taken.
     """
     def __init__(
