@@ -254,7 +254,8 @@ class DocumentServicer(DocumentServiceServicer):
         self, request: document_pb.ListDocumentsRequest, context: Context
     ) -> document_pb.ListDocumentsResponse:
         held_by, fetched_by = request.parent_id or None, request.job_id or None
-        filters = (request.project_id, document_state(request.state), held_by, fetched_by)
+        state, name = document_state(request.state), request.name
+        filters = (request.project_id, state, held_by, fetched_by, name)
         wanted = page_request(request.page_size, request.page_token, *filters)
         page = await self._store.list_documents(wanted, *filters)
         return document_pb.ListDocumentsResponse(

@@ -207,9 +207,10 @@ class Store:
         state: str | None,
         parent_id: str | None,
         job_id: str | None,
+        name: str = "",
     ) -> Page[Document]:
-        """Documents of a project by name; only those of a holder, and of a fetch, that is named."""
-        filters = (project_id, state, parent_id, job_id)
+        """Documents of a project by name; only those of a holder, a fetch, and a last name, that is said."""
+        filters = (project_id, state, parent_id, job_id, name)
         after = page.after[0] if page.after else None
         rows = await self.pool.fetch(SQL.list_documents, *filters, after, page.limit)
         return page_of([document(row) for row in rows], page, lambda one: (one.name,), document_bytes)

@@ -178,6 +178,7 @@ class School:
     generations: FakeGenerations
     later: FakeLater
     documents: FakeDocuments
+    tags: FakeTags
 
     async def ended(self, job: job_pb2.Job, seconds: float = 90.0) -> job_pb2.Job:
         request = job_service_pb2.WatchJobRequest(id=job.id)
@@ -303,6 +304,7 @@ async def started_school(servers: Servers, **env: str) -> AsyncIterator[School]:
     generations = FakeGenerations()  # type: ignore[abstract]
     documents = FakeDocuments()  # type: ignore[abstract]
     projects = FakeProjects()  # type: ignore[abstract]
+    marks = FakeTags()  # type: ignore[abstract]
     asked = [
         Servicer(
             "sishu.generation.v1.GenerationService",
@@ -328,7 +330,7 @@ async def started_school(servers: Servers, **env: str) -> AsyncIterator[School]:
     tags = Servicer(
         "sishu.generation.v1.TagService",
         tag_service_pb2_grpc.add_TagServiceServicer_to_server,
-        FakeTags(),  # type: ignore[abstract]
+        marks,
     )
     later = FakeLater()  # type: ignore[abstract]
     training = Servicer(
@@ -348,4 +350,4 @@ async def started_school(servers: Servers, **env: str) -> AsyncIterator[School]:
         started_room(stores, "dataset", env=env) as room,
         stores.client() as client,
     ):
-        yield School(stores, client, room, generations, later, documents)
+        yield School(stores, client, room, generations, later, documents, marks)

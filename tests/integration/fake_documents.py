@@ -1,4 +1,4 @@
-"""The documents of an ingest room, and a generation room without tags, for tests of rooms that ask for them."""
+"""The documents of an ingest room, and the tags of a generation room, for tests of rooms that ask for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from services.runtime.ids import derived_id, new_id
 from services.runtime.interceptors import Context
 from services.runtime.server import Servicer
-from sishu.generation.v1 import tag_service_pb2, tag_service_pb2_grpc
+from sishu.generation.v1 import tag_pb2, tag_service_pb2, tag_service_pb2_grpc
 from sishu.ingest.v1 import (
     chunk_pb2,
     chunk_service_pb2,
@@ -40,7 +40,12 @@ class FakeDocuments(
     async def ListDocuments(  # the name in the proto
         self, request: document_service_pb2.ListDocumentsRequest, _context: Context
     ) -> document_service_pb2.ListDocumentsResponse:
-        found, place = self.documents.get(request.project_id, []), int(request.page_token or 0)
+        name, place = request.name, int(request.page_token or 0)
+        found = [
+            one
+            for one in self.documents.get(request.project_id, [])
+            if not name or one.name == name or one.name.endswith(f"/{name}")
+        ]
         more = str(place + 1) if place + 1 < len(found) else ""
         shown = found[place : place + 1]
         return document_service_pb2.ListDocumentsResponse(documents=shown, next_page_token=more)
@@ -67,13 +72,25 @@ class FakeDocuments(
         return section_service_pb2.ListSectionsResponse(sections=found)
 
 
+@dataclass
 class FakeTags(tag_service_pb2_grpc.TagServiceServicer):
-    """No tags."""
+    """Tags by their projects, each before those under it; at first none."""
+
+    tags: dict[str, list[tag_pb2.Tag]] = field(default_factory=dict)
+
+    def add(self, project_id: str, *titles: str) -> str:
+        """Add a tag below the one that was added last, and so on; the id of the last."""
+        made = ""
+        for title in titles:
+            tag = tag_pb2.Tag(id=new_id(), project_id=project_id, parent_id=made, title=title)
+            self.tags.setdefault(project_id, []).append(tag)
+            made = tag.id
+        return made
 
     async def ListTags(  # the name in the proto
-        self, _request: tag_service_pb2.ListTagsRequest, _context: Context
+        self, request: tag_service_pb2.ListTagsRequest, _context: Context
     ) -> tag_service_pb2.ListTagsResponse:
-        return tag_service_pb2.ListTagsResponse()
+        return tag_service_pb2.ListTagsResponse(tags=self.tags.get(request.project_id, []))
 
 
 def document_servicers(documents: FakeDocuments) -> list[Servicer]:

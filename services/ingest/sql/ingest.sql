@@ -138,9 +138,10 @@ WHERE project_id = $1
   AND ($2::document_state IS NULL OR state = $2)
   AND ($3::uuid IS NULL OR parent_id = $3)
   AND ($4::uuid IS NULL OR id IN (SELECT document_id FROM fetches WHERE job_id = $4))
-  AND ($5::text IS NULL OR name > $5)
+  AND ($5::text = '' OR name = $5 OR right(name, length($5) + 1) = '/' || $5)
+  AND ($6::text IS NULL OR name > $6)
 ORDER BY name
-LIMIT $6
+LIMIT $7
 
 -- name: note_fetched
 INSERT INTO fetches (job_id, document_id) VALUES ($1, $2) ON CONFLICT DO NOTHING

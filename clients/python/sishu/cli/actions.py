@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from sishu.cli.context import with_client
 from sishu.cli.find import find_model, find_model_of, find_version
 from sishu.cli.find_projects import find_project
 from sishu.cli.options import IdArgument, LimitOption, NameArgument, ProjectOption, WaitOption
-from sishu.cli.output import CONSOLE, show_many, show_one
+from sishu.cli.output import show_many, show_one, show_paths
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.inference.v1.deployment_pb2 import Deployment
@@ -119,9 +118,3 @@ def list_results(exam_id: IdArgument, limit: LimitOption = 100) -> None:
         return found
 
     show_many(with_client(work), ("arm", "score", "question", "reference", "answer"))
-
-
-def show_paths(paths: Sequence[Path]) -> None:
-    """Print where files are, whole, a line each."""
-    for path in paths:
-        CONSOLE.print(str(path), markup=False, highlight=False, soft_wrap=True)

@@ -10,7 +10,7 @@ import typer
 from sishu.cli.context import with_client
 from sishu.cli.find_projects import find_project
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption
-from sishu.cli.output import CONSOLE, LONGEST_CELL, as_json, show_one, value_at
+from sishu.cli.output import CONSOLE, LONGEST_CELL, as_json, show_deleted, show_one, value_at
 from sishu.cli.parse_options import chosen
 from sishu.cli.regenerate import regenerate_candidates
 from sishu.cli.settings import SETTINGS
@@ -82,11 +82,10 @@ def get_candidate(candidate_id: IdArgument) -> None:
 def delete_candidate(candidate_id: IdArgument) -> None:
     """`sishu candidate delete`."""
 
-    async def work(client: Client) -> None:
-        await client.candidates.DeleteCandidate(pb.DeleteCandidateRequest(id=candidate_id))
+    async def work(client: Client) -> pb.DeleteCandidateResponse:
+        return await client.candidates.DeleteCandidate(pb.DeleteCandidateRequest(id=candidate_id))
 
-    with_client(work)
-    CONSOLE.print(say("deleted"))
+    show_deleted(with_client(work))
 
 
 async def first(client: Client, request: pb.ListCandidatesRequest, limit: int) -> list[Candidate]:

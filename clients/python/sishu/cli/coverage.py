@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from sishu.cli.context import with_client
+from sishu.cli.find_names import document_ids
 from sishu.cli.find_projects import find_project
 from sishu.cli.options import LimitOption
 from sishu.cli.output import CONSOLE, ERRORS, as_json
@@ -36,12 +37,12 @@ def coverage(
     limit: LimitOption = 100,
 ) -> None:
     """`sishu coverage`."""
-    request = pb.ListCoverageRequest(
-        document_id=document, generation_id=generation, fewer_facts_than=fewer_than
-    )
+    request = pb.ListCoverageRequest(generation_id=generation, fewer_facts_than=fewer_than)
 
     async def work(client: Client) -> tuple[list[Coverage], dict[str, str]]:
         request.project_id = (await find_project(client, project)).id
+        if document:
+            (request.document_id,) = await document_ids(client, request.project_id, [document])
         if mark:
             await marked(client, request.project_id)
         found = await first(client, request, limit)

@@ -12,7 +12,7 @@ COVERAGE_TEXTS: dict[str, tuple[str, str]] = {
         "Only sections with fewer answered facts than this, and than sentences.",
         "只显示已有答案的知识点少于此数、且少于句子数的章节。",
     ),
-    "coverage_document": ("Only sections of this document: id.", "只看此文档的章节： ID。"),
+    "coverage_document": ("Only sections of this document: name or id.", "只看此文档的章节： 名称或 ID。"),
     "coverage_generation": (
         "Only questions of this generation count: id.",
         "只统计此次生成的问题： ID。",

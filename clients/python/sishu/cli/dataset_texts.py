@@ -39,9 +39,15 @@ DATASET_TEXTS: dict[str, tuple[str, str]] = {
         "只看此类变化：added、removed、changed 或 moved。",
     ),
     "dataset_exam_share": ("Share held out for the exam, 0 to 0.9.", "留作考试的比例，0 到 0.9。"),
-    "dataset_exam_count": ("Number of exam items, in place of the share.", "考题数量，替代比例。"),
+    "dataset_exam_count": (
+        "Number of exam items, exactly, in place of the share.",
+        "考题数量，替代比例； 不足此数则不建立版本。",
+    ),
     "dataset_validation_share": ("Share held out to validate training.", "留作验证的比例。"),
-    "dataset_validation_count": ("Number of examples to validate on.", "验证样例数量。"),
+    "dataset_validation_count": (
+        "Number of examples to validate on, exactly.",
+        "验证样例数量； 不足此数则不建立版本。",
+    ),
     "dataset_seed": ("Seed of split and order.", "划分与排序的随机种子。"),
     "dataset_system_prompt": ("System message before every conversation.", "每段对话前的系统消息。"),
     "dataset_group_by": (
@@ -80,7 +86,10 @@ DATASET_TEXTS: dict[str, tuple[str, str]] = {
         "Only examples of this generation. Can be repeated.",
         "只用此生成任务的样例。可重复。",
     ),
-    "dataset_tag": ("Only examples with this tag id. Can be repeated.", "只用带此标签 ID 的样例。可重复。"),
+    "dataset_tag": (
+        "Only examples with this tag: title, alone or with those above it (A > B), or id. Can be repeated.",
+        "只用带此标签的样例： 标题，可带上级（A > B），或 ID。可重复。",
+    ),
     "dataset_label": ("Only examples with this label. Can be repeated.", "只用带此标记的样例。可重复。"),
     "dataset_min_score": ("Only examples with this score or more.", "只用不低于此分数的样例。"),
 }

@@ -11,6 +11,7 @@ import typer
 from google.protobuf.message import Message
 
 from sishu.cli.context import with_client
+from sishu.cli.example_options import with_ids
 from sishu.cli.find import find_provider, find_version
 from sishu.cli.find_projects import find_project
 from sishu.cli.leaks import find_benchmarks
@@ -100,7 +101,7 @@ class VersionWishes:
         )
 
     def filter(self) -> ExampleFilter:
-        """Which examples become a part."""
+        """Which examples become a part; documents and tags stand as they were given."""
         return ExampleFilter(
             generation_ids=self.generation,
             tag_ids=self.tag,
@@ -191,6 +192,7 @@ def create_dataset(project: ProjectOption, options: VersionWishes, wait: WaitOpt
     async def work(client: Client) -> versions.DatasetVersion:
         project_id = (await find_project(client, project)).id
         wanted.benchmark_ids.extend(await find_benchmarks(client, project_id, options.benchmark))
+        await with_ids(client, project_id, wanted.filter)
         if options.embedding_provider:
             wanted.leak_embedding_provider_id = await find_provider(
                 client, project_id, options.embedding_provider

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 import typer
 
 from sishu.cli.context import with_client
 from sishu.cli.documents import first
+from sishu.cli.example_options import AuthorOption, named_author
+from sishu.cli.example_words import answer_of, question_of
 from sishu.cli.find import find_provider
 from sishu.cli.find_projects import find_project
+from sishu.cli.grids import cut
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption, WaitOption, need
-from sishu.cli.output import CONSOLE, show_many, show_one, value_at
+from sishu.cli.output import CONSOLE, show_deleted, show_lines, show_many, show_one, value_at
 from sishu.cli.parse_options import chosen
 from sishu.cli.settings import SETTINGS
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.dataset.v1 import deduplication_service_pb2 as pb
 from sishu.dataset.v1.deduplication_pb2 import (
+    COMPARED_BY_SAID,
     ComparedBy,
     Deduplication,
     DeduplicationOptions,
@@ -26,10 +30,15 @@ from sishu.dataset.v1.deduplication_pb2 import (
 )
 from sishu.dataset.v1.example_filter_pb2 import ExampleFilter
 from sishu.dataset.v1.example_pb2 import ExampleState
+from sishu.dataset.v1.example_service_pb2 import ListExamplesRequest
 from sishu.learn.jobs import wait_for_success
 
 app = typer.Typer(no_args_is_help=True, help=say("dedupe"))
 
+AT_ONCE = 1000
+"""Examples that are asked for in one call."""
+LONGEST_LINE = 500
+"""Columns that a text takes where there is no screen."""
 SEARCH_COLUMNS = (
     "id",
     "job.state",
@@ -102,24 +111,53 @@ def get_search(search_id: IdArgument) -> None:
 def list_clusters(search_id: IdArgument, limit: LimitOption = 100) -> None:
     """Print the clusters that a search has found."""
 
-    async def work(client: Client) -> list[DuplicateCluster]:
+    async def work(client: Client) -> tuple[list[DuplicateCluster], Mapping[str, str]]:
         request = pb.ListDuplicateClustersRequest(deduplication_id=search_id)
-        return await first(client.deduplications.ListDuplicateClusters, request, "duplicate_clusters", limit)
+        found: list[DuplicateCluster] = await first(
+            client.deduplications.ListDuplicateClusters, request, "duplicate_clusters", limit
+        )
+        return found, {} if SETTINGS.json else await texts_of(client, search_id, found)
 
-    clusters = with_client(work)
+    clusters, texts = with_client(work)
     if SETTINGS.json:
         show_many(clusters, ())
         return
     for cluster in clusters:
-        for line in lines_of(cluster):
-            CONSOLE.print(line, highlight=False, soft_wrap=True)
+        show_lines(lines_of(cluster, texts, min(CONSOLE.columns, LONGEST_LINE)))
 
 
-def lines_of(cluster: DuplicateCluster) -> Iterator[str]:
-    """A cluster as lines of text: who is kept, and how like that one the others are."""
+async def texts_of(client: Client, search_id: str, clusters: Sequence[DuplicateCluster]) -> Mapping[str, str]:
+    """What the examples of clusters say, by their ids; none of those that were deleted since."""
+    search = await got(client, search_id)
+    by_said = search.options.compared_by == COMPARED_BY_SAID
+    ids = [one for cluster in clusters for one in (cluster.keeper_id, *ids_of(cluster))]
+    texts = {}
+    for at in range(0, len(ids), AT_ONCE):
+        wanted = ExampleFilter(example_ids=ids[at : at + AT_ONCE])
+        request = ListExamplesRequest(project_id=search.project_id, filter=wanted)
+        for example in await first(client.examples.ListExamples, request, "examples", AT_ONCE):
+            asked, answered = question_of(example), answer_of(example)
+            texts[example.id] = " → ".join(filter(None, (asked, answered))) if by_said else asked or answered
+    return texts
+
+
+def ids_of(cluster: DuplicateCluster) -> list[str]:
+    """Those that are shown beside the keeper."""
+    return [one.example_id for one in cluster.duplicates]
+
+
+def lines_of(
+    cluster: DuplicateCluster, texts: Mapping[str, str] | None = None, width: int = LONGEST_LINE
+) -> Iterator[str]:
+    """A cluster in lines: who is kept, how like that one the others are, and below each what it says."""
+    said = texts or {}
     yield say("dedupe_cluster").format(cluster.number, cluster.size, cluster.keeper_id)
+    if text := said.get(cluster.keeper_id):
+        yield cut(f"   {text}", width)
     for one in cluster.duplicates:
         yield f"   {one.example_id}  {one.similarity:.3f}  {value_at(one, 'kind')}"
+        if text := said.get(one.example_id):
+            yield cut(f"      {text}", width)
     unseen = cluster.size - 1 - len(cluster.duplicates)
     if unseen > 0:
         yield f"   +{unseen}"
@@ -128,20 +166,25 @@ def lines_of(cluster: DuplicateCluster) -> Iterator[str]:
 @app.command("apply", help=say("dedupe_apply"))
 def apply_search(
     search_id: IdArgument,
-    author: Annotated[str, typer.Option(help=say("dedupe_author"))] = "",
+    author: AuthorOption = "",
     wait: WaitOption = False,
 ) -> None:
     """Reject the duplicates that a search has found."""
 
     async def work(client: Client) -> Deduplication:
-        request = pb.ApplyDeduplicationRequest(id=search_id, author=author)
+        request = pb.ApplyDeduplicationRequest(id=search_id, author=named_author(author))
         begun = (await client.deduplications.ApplyDeduplication(request)).deduplication
         if not wait:
             return begun
         await wait_for_success(client, "dataset", begun.apply_job)
         return await got(client, search_id)
 
-    show_one(with_client(work))
+    search = with_client(work)
+    show_one(search)
+    if not SETTINGS.json:
+        words = say("dedupe_applied" if wait else "dedupe_applying")
+        told = words.format(search.rejected, search.skipped, search.change_id)
+        CONSOLE.print(told, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command("delete", help=say("delete"))
@@ -151,8 +194,7 @@ def delete_search(search_id: IdArgument) -> None:
     async def work(client: Client) -> pb.DeleteDeduplicationResponse:
         return await client.deduplications.DeleteDeduplication(pb.DeleteDeduplicationRequest(id=search_id))
 
-    with_client(work)
-    CONSOLE.print(say("deleted"))
+    show_deleted(with_client(work))
 
 
 async def got(client: Client, search_id: str) -> Deduplication:

@@ -38,5 +38,12 @@ DUPLICATE_TEXTS: dict[str, tuple[str, str]] = {
         "Reject all examples of each cluster but the one that is kept; nothing is deleted.",
         "每组只保留一个样例，其余标为未采用；不删除任何内容。",
     ),
-    "dedupe_author": ("Who rejects them; stands in their history.", "操作者，记入样例的修改历史。"),
+    "dedupe_applied": (
+        "{0} rejected, {1} as they were; change {2} (`sishu example undo {2}` takes it back)",
+        "已标为未采用 {0} 个，{1} 个保持不变； 修改 {2} （可用 `sishu example undo {2}` 撤销）",
+    ),
+    "dedupe_applying": (
+        "they are being rejected; change {2} (`sishu example undo {2}` takes it back once it has ended)",
+        "正在标为未采用； 修改 {2} （结束后可用 `sishu example undo {2}` 撤销）",
+    ),
 }

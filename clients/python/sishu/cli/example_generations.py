@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sishu.cli.context import with_client
-from sishu.cli.example_options import ExampleOptions, example_filter
+from sishu.cli.example_options import ExampleOptions, example_filter, with_ids
 from sishu.cli.examples import ended, show_change
 from sishu.cli.find import find_provider
 from sishu.cli.generations import CallWishes, ProviderOption, started, waited_for
@@ -54,6 +54,9 @@ class Wishes(CallWishes, ExampleOptions):
 
         async def work(client: Client) -> pb.Generation | ExampleChange:
             wanted = await self.begun(client, project, provider, options)
+            for own in (wanted.options.judge_examples, wanted.options.improve_examples):
+                if own.HasField("filter"):
+                    await with_ids(client, wanted.project_id, own.filter)
             if judge:
                 found = await find_provider(client, wanted.project_id, judge)
                 wanted.options.gates.judge.provider_id = found

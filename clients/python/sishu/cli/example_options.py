@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from sishu.cli.find_names import document_ids, tag_ids
 from sishu.cli.parse_options import chosen
 from sishu.cli.texts import say
+from sishu.client import Client
 from sishu.dataset.v1.example_filter_pb2 import ExampleFilter
 from sishu.dataset.v1.example_pb2 import ExampleKind, ExampleState, ReviewState
 from sishu.errors import ApiError
@@ -52,7 +54,7 @@ class ExampleOptions:
 
 
 def example_filter(options: ExampleOptions) -> ExampleFilter:
-    """The options as a filter.
+    """The options as a filter, in which documents and tags stand as they were given (see `with_ids`).
 
     Raises:
         ApiError: a word or a time is none.
@@ -83,6 +85,17 @@ def example_filter(options: ExampleOptions) -> ExampleFilter:
         deleted=options.deleted,
         review_states=[chosen(ReviewState, "REVIEW_STATE", one) for one in options.review or []],
     )
+
+
+async def with_ids(client: Client, project_id: str, wanted: ExampleFilter) -> ExampleFilter:
+    """The same filter with ids where documents and tags were given by their names.
+
+    Raises:
+        ApiError: there is none of a name, or there are several, or no project.
+    """
+    wanted.document_ids[:] = await document_ids(client, project_id, wanted.document_ids)
+    wanted.tag_ids[:] = await tag_ids(client, project_id, wanted.tag_ids)
+    return wanted
 
 
 def moment(text: str) -> Timestamp | None:

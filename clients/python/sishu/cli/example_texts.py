@@ -94,8 +94,14 @@ EXAMPLE_TEXTS: dict[str, tuple[str, str]] = {
     ),
     "example_add": ("Label to give; may be repeated.", "要添加的标记； 可重复给出。"),
     "example_remove": ("Label to take away; may be repeated.", "要去掉的标记； 可重复给出。"),
-    "example_add_tag": ("Tag to give: id; may be repeated.", "要添加的标签： ID； 可重复给出。"),
-    "example_remove_tag": ("Tag to take away: id; may be repeated.", "要去掉的标签： ID； 可重复给出。"),
+    "example_add_tag": (
+        "Tag to give: title, alone or with those above it (A > B), or id; may be repeated.",
+        "要添加的标签： 标题，可带上级（A > B），或 ID； 可重复给出。",
+    ),
+    "example_remove_tag": (
+        "Tag to take away: title, alone or with those above it (A > B), or id; may be repeated.",
+        "要去掉的标签： 标题，可带上级（A > B），或 ID； 可重复给出。",
+    ),
     "example_comment_text": (
         "What to say; without it, comments are listed.",
         "评论内容； 不给出则列出评论。",
@@ -115,12 +121,18 @@ EXAMPLE_TEXTS: dict[str, tuple[str, str]] = {
         "只看此生成任务： ID； 可重复给出。",
     ),
     "filter_import": ("Only of this import: id; may be repeated.", "只看此次导入： ID； 可重复给出。"),
-    "filter_document": ("Only about this document: id; may be repeated.", "只看此文档： ID； 可重复给出。"),
+    "filter_document": (
+        "Only about this document: name, the last part of it, or id; may be repeated.",
+        "只看此文档： 名称、名称的最后一段或 ID； 可重复给出。",
+    ),
     "filter_section": (
         "Only about this section, or below it: titles from the top, one option each.",
         "只看此章节及其下级： 从顶层起逐级给出标题， 每级一个选项。",
     ),
-    "filter_tag": ("Only with this tag: id; may be repeated.", "只看有此标签的： ID； 可重复给出。"),
+    "filter_tag": (
+        "Only with this tag: title, alone or with those above it (A > B), or id; may be repeated.",
+        "只看有此标签的： 标题，可带上级（A > B），或 ID； 可重复给出。",
+    ),
     "filter_label": ("Only with this label; may be repeated.", "只看有此标记的； 可重复给出。"),
     "filter_min_score": ("Lowest score.", "最低分。"),
     "filter_max_score": ("Highest score.", "最高分。"),

@@ -9,7 +9,8 @@ import typer
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from sishu.cli.context import with_client
-from sishu.cli.example_options import AuthorOption, ExampleOptions, example_filter, named_author
+from sishu.cli.example_options import AuthorOption, ExampleOptions, example_filter, named_author, with_ids
+from sishu.cli.find_names import tag_ids
 from sishu.cli.find_projects import find_project
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption, takes
 from sishu.cli.output import CONSOLE, as_json, show_fields, show_many, show_one
@@ -51,9 +52,8 @@ def count_examples(
 
     async def work(client: Client) -> pb.CountExamplesResponse:
         project_id = (await find_project(client, project)).id
-        request = pb.CountExamplesRequest(
-            project_id=project_id, filter=example_filter(options), facets=facets
-        )
+        wanted = await with_ids(client, project_id, example_filter(options))
+        request = pb.CountExamplesRequest(project_id=project_id, filter=wanted, facets=facets)
         return await client.examples.CountExamples(request)
 
     answer = with_client(work)
@@ -160,6 +160,7 @@ def discard_examples(
 
     async def work(client: Client) -> ExampleChange:
         project_id = await project_of(client, project, wanted)
+        await with_ids(client, project_id, wanted)
         request = changes.DeleteExamplesRequest(
             project_id=project_id, filter=wanted, author=named_author(author)
         )
@@ -221,7 +222,10 @@ def change_all(
 
     async def work(client: Client) -> ExampleChange:
         project_id = await project_of(client, project, wanted)
+        await with_ids(client, project_id, wanted)
         request = changes.UpdateExamplesRequest(project_id=project_id, filter=wanted, **fields)
+        for tags in (request.add_tag_ids, request.remove_tag_ids):
+            tags[:] = await tag_ids(client, project_id, tags)
         return await ended(client, (await client.example_changes.UpdateExamples(request)).example_change)
 
     show_change(with_client(work))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,8 @@ from sishu.cli.datasets import VersionArgument
 from sishu.cli.export_options import ExportWishes
 from sishu.cli.find import find_version
 from sishu.cli.options import need, takes
-from sishu.cli.output import CONSOLE, ERRORS
+from sishu.cli.output import ERRORS, show_lines, show_paths
+from sishu.cli.settings import SETTINGS
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.dataset.v1.export_pb2 import Export
@@ -53,8 +55,11 @@ def export_dataset(
 
     export, paths, address = with_client(work)
     show_left_out(export)
-    for line in (*map(str, paths), *([address] if address else [])):
-        CONSOLE.print(line, markup=False, highlight=False, soft_wrap=True)
+    show_paths(paths)
+    if address and SETTINGS.json:
+        print(json.dumps({"address": address}))
+    elif address:
+        show_lines([address])
 
 
 def counting(stage: Stage) -> Callable[[int], Callable[[int], None]]:

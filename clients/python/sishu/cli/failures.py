@@ -41,7 +41,11 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     # What is not there, or there already.
     "PROJECT_NOT_FOUND": ("没有项目 {name}；见 `sishu project list`", "没有项目 {project_id}"),
     "PROJECT_NAME_TAKEN": ("已有名为 {name} 的项目；请换一个名字",),
-    "DOCUMENT_NOT_FOUND": ("没有文档 {document_id}", "项目中没有文档 {document_ids}；没有解析任何文档"),
+    "DOCUMENT_NOT_FOUND": (
+        "没有文档 {name}；见 `sishu document list`",
+        "没有文档 {document_id}",
+        "项目中没有文档 {document_ids}；没有解析任何文档",
+    ),
     "CHUNK_NOT_FOUND": ("没有文本块 {chunk_id}",),
     "PROVIDER_NOT_FOUND": (
         "没有名为 {name} 的语言模型；见 `sishu provider list`",
@@ -69,7 +73,8 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "REVIEW": ("人工审核未通过：{message}",),
     "PROMPT_NOT_FOUND": ("项目中没有提示词 {version}；已有 {names}，各有其版本",),
     "TAG_NOT_FOUND": ("没有名为 {name} 的标签；见 `sishu tag list`", "没有标签 {tag_id}"),
-    "TAG_NOT_UNIQUE": ("有几个标签名为 {name}；请带上它上级的标题，或给出 ID",),
+    "TAG_NOT_UNIQUE": ("有几个标签名为 {name}：{candidates}；请带上它上级的标题，或给出 ID",),
+    "DOCUMENT_NOT_UNIQUE": ("有几个文档名为 {name}：{candidates}；请给出完整的名称，或给出 ID",),
     "TAG_EXISTS": ("同一标签之下已有名为 {title} 的标签；请换一个标题",),
     "TAG_UNDER_ITSELF": ("标签不能放到自己或自己的下级 {tag_id} 之下",),
     "TAG_OF_OTHER_PROJECT": ("标签 {tag_id} 属于另一个项目",),

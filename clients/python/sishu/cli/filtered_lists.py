@@ -9,13 +9,14 @@ import typer
 from google.protobuf.message import Message
 
 from sishu.cli.context import with_client
-from sishu.cli.example_options import ExampleOptions, example_filter
+from sishu.cli.example_options import ExampleOptions, example_filter, with_ids
+from sishu.cli.example_words import SAID
 from sishu.cli.find_projects import find_project
 from sishu.cli.options import LimitOption, ProjectOption, takes
 from sishu.cli.output import show_many
 from sishu.cli.parse_options import chosen
 from sishu.cli.question_filters import QuestionOptions, question_filter
-from sishu.cli.resources import Resource, listed, rows
+from sishu.cli.resources import Resource, rows
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.dataset.v1.example_filter_pb2 import ExampleOrder
@@ -49,7 +50,13 @@ def list_examples(resource: Resource) -> Callable[..., None]:
         *,
         options: ExampleOptions,
     ) -> None:
-        wanted = {"filter": example_filter(options), "order": chosen(ExampleOrder, "EXAMPLE_ORDER", order)}
-        listed(resource, limit, project_name, **wanted)
+        wanted, by = example_filter(options), chosen(ExampleOrder, "EXAMPLE_ORDER", order)
+
+        async def work(client: Client) -> list[Message]:
+            project_id = (await find_project(client, project_name)).id
+            filters = {"filter": await with_ids(client, project_id, wanted), "order": by}
+            return [one async for one in rows(client, resource, limit, project_id=project_id, **filters)]
+
+        show_many(with_client(work), (*resource.columns, *SAID), SAID)
 
     return list_of_examples

@@ -120,7 +120,7 @@ GENERATION_TEXTS: dict[str, tuple[str, str]] = {
         "Only questions of this template: name or id.",
         "只列出此模板的问题：名称或 ID。",
     ),
-    "question_document": ("Only about this document: id.", "只看此文档的： ID。"),
+    "question_document": ("Only about this document: name or id.", "只看此文档的： 名称或 ID。"),
     "question_tag": (
         "Only of this tag or one below it: title, alone or with those above it (A > B), or id.",
         "只看此标签及其下级： 标题，可带上级（A > B），或 ID。",

@@ -9,10 +9,11 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from sishu.cli.context import with_client
 from sishu.cli.documents import first
+from sishu.cli.find_names import document_ids
 from sishu.cli.find_projects import find_project
 from sishu.cli.generations import CallWishes, ProviderOption, started, waited_for
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption, WaitOption, takes
-from sishu.cli.output import CONSOLE, show_many, show_one
+from sishu.cli.output import show_deleted, show_many, show_one
 from sishu.cli.tags import LanguageOption
 from sishu.cli.texts import say
 from sishu.client import Client
@@ -48,7 +49,8 @@ def list_pairs(
 
     async def work(client: Client) -> list[GenreAudience]:
         project_id = (await find_project(client, project)).id
-        request = pb.ListGenreAudiencesRequest(project_id=project_id, document_id=document)
+        found = await document_ids(client, project_id, [document] if document else [])
+        request = pb.ListGenreAudiencesRequest(project_id=project_id, document_id="".join(found))
         return await first(client.genre_audiences.ListGenreAudiences, request, "genre_audiences", limit)
 
     show_many(with_client(work), COLUMNS)
@@ -131,11 +133,10 @@ def disable_pairs(pair_ids: IdsArgument) -> None:
 def delete_pair(pair_id: IdArgument) -> None:
     """Delete a pair; what was written for it stays."""
 
-    async def work(client: Client) -> None:
-        await client.genre_audiences.DeleteGenreAudience(pb.DeleteGenreAudienceRequest(id=pair_id))
+    async def work(client: Client) -> pb.DeleteGenreAudienceResponse:
+        return await client.genre_audiences.DeleteGenreAudience(pb.DeleteGenreAudienceRequest(id=pair_id))
 
-    with_client(work)
-    CONSOLE.print(say("deleted"))
+    show_deleted(with_client(work))
 
 
 @app.command("build", help=say("genre_build"))

@@ -16,7 +16,10 @@ LEAK_TEXTS: dict[str, tuple[str, str]] = {
         "A data file with a question a row, or a folder of such.",
         "每行一道题的数据文件，或其文件夹。",
     ),
-    "benchmark_name": ("Name of the benchmark; by default that of the file.", "评测集名称；默认取文件名。"),
+    "benchmark_name": (
+        "Name of the benchmark, its own in the project; by default that of the file.",
+        "评测集名称，项目内不得重名；默认取文件名。",
+    ),
     "benchmark_question": (
         "Column of the question; by default found out.",
         "题目所在的列；默认自动识别。",

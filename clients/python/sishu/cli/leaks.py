@@ -10,7 +10,7 @@ import typer
 
 from sishu.cli.context import with_client
 from sishu.cli.documents import first
-from sishu.cli.example_options import ExampleOptions, example_filter
+from sishu.cli.example_options import ExampleOptions, example_filter, with_ids
 from sishu.cli.find import find_provider, find_version
 from sishu.cli.find_projects import find_project, is_id
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption, WaitOption, need, takes
@@ -131,7 +131,7 @@ def create_leak_check(
         if version:
             check.dataset_version_id = await find_version(client, version)
         else:
-            check.filter.CopyFrom(wanted)
+            check.filter.CopyFrom(await with_ids(client, project_id, wanted))
         request = leak_check_service_pb2.CreateLeakCheckRequest(leak_check=check)
         made = (await client.leak_checks.CreateLeakCheck(request)).leak_check
         if not wait:

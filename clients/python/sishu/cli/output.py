@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,26 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 from rich.text import Text
 
+from sishu.cli.grids import Column, laid_out
 from sishu.cli.packing import packed
 from sishu.cli.settings import SETTINGS
 from sishu.cli.tables import WholeTable
 from sishu.cli.texts import say
 
-CONSOLE = Console()
+UNBOUNDED = 10_000
+"""Columns of what is no screen."""
+
+
+class Screen(Console):
+    """Where results are printed."""
+
+    @property
+    def columns(self) -> int:
+        """The room that a row has: on a screen its width, else all that it takes, as programs read lines."""
+        return self.width if self.is_terminal or self._width is not None else UNBOUNDED
+
+
+CONSOLE = Screen()
 ERRORS = Console(stderr=True)
 LONGEST_CELL = 60
 NAME_WIDTH = 18
@@ -32,8 +46,8 @@ BELOW = "failure.message"
 """Column that stands below a table: its texts are long, and say what they are about."""
 DOCUMENT_COLUMNS = ("id", "name", "state", "version", "chunk_count", BELOW)
 CHUNK_COLUMNS = ("id", "index", "span.start", "token_count", "text")
-WHOLE = {"id", "change_id", "example_id", "keeper_id", "index", "level", "page", "state", "version"}
-"""Columns whose cells are not broken into lines."""
+Derived = Mapping[str, Callable[[Any], str]]
+"""Columns that are no fields: what of a message stands in each."""
 
 
 def leave_out(path: Path, why: str) -> None:
@@ -49,26 +63,53 @@ def as_json(message: Message) -> str:
     return json.dumps(values, ensure_ascii=False)
 
 
-def show_many(messages: Iterable[Message], columns: Sequence[str]) -> None:
-    """Print messages: a table with these columns, or a line of JSON each."""
+def show_many(messages: Iterable[Message], columns: Sequence[str], derived: Derived | None = None) -> None:
+    """Print messages: in columns, or a line of JSON each.
+
+    Args:
+        messages: to print.
+        columns: paths of fields, or names of those that are derived.
+        derived: columns that are no fields.
+    """
     if SETTINGS.json:
         for message in messages:
             print(as_json(message))
         return
-    table, below = WholeTable(box=None, pad_edge=False), list[str]()
-    beside = [column for column in columns if column != BELOW]
-    for column in beside:
-        # So that numbers need little room.
-        table.add_column(
-            column.replace(".", "\n").replace("_", "\n"), overflow="fold", no_wrap=column in WHOLE
-        )
-    for message in messages:
-        table.add_row(*(cell(message, column) for column in beside))
-        if BELOW in columns and message.HasField("failure"):
-            below.append(value_at(message, BELOW))
-    CONSOLE.print(table)
-    for line in below:
-        CONSOLE.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+    found, own = list(messages), derived or {}
+    cells = {
+        path: [own[path](one) if path in own else value_at(one, path) for one in found]
+        for path in columns
+        if path != BELOW
+    }
+    grid = laid_out([Column(path, values) for path, values in cells.items()], CONSOLE.columns)
+    show_lines(grid.head(), style="bold")
+    for row in range(len(found)):
+        show_lines(grid.row(row))
+    if BELOW in columns:
+        show_lines((value_at(one, BELOW) for one in found if one.HasField("failure")), style="red")
+
+
+def show_lines(lines: Iterable[str], style: str = "") -> None:
+    """Print lines as they are."""
+    for line in lines:
+        CONSOLE.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def show_paths(paths: Iterable[Path]) -> None:
+    """Print where files are, whole, a line each."""
+    if SETTINGS.json:
+        for path in paths:
+            print(json.dumps({"path": str(path)}, ensure_ascii=False))
+    else:
+        show_lines(map(str, paths))
+
+
+def show_deleted(answer: Message) -> None:
+    """Say that something was deleted, and what that has counted."""
+    if not SETTINGS.json:
+        CONSOLE.print(say("deleted"))
+    if SETTINGS.json or answer.ByteSize():
+        show_one(answer)
 
 
 def show_one(message: Message) -> None:
@@ -100,14 +141,8 @@ def show_fields(fields: Iterable[tuple[str, str]]) -> None:
     CONSOLE.print(table)
 
 
-def cell(message: Message, path: str) -> str:
-    """One value of a message, by a path such as `job.state`, short enough for a table."""
-    text = value_at(message, path)
-    return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"
-
-
 def value_at(message: Message, path: str) -> str:
-    """One value of a message, on one line."""
+    """One value of a message, by a path such as `job.state`, on one line."""
     value: Any = message
     for name in path.split("."):
         owner, value = value, getattr(value, name)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sishu.cli import tags
+from sishu.cli.find_names import document_ids, tag_ids
 from sishu.cli.parse_options import chosen
 from sishu.cli.question_templates import template_ids
 from sishu.cli.texts import say
@@ -36,13 +36,14 @@ async def question_filter(client: Client, options: QuestionOptions, project_id: 
         "type": chosen(QuestionType, "QUESTION_TYPE", options.type_ or "unspecified"),
         "state": chosen(QuestionState, "QUESTION_STATE", options.state or "unspecified"),
         "generation_id": options.generation,
-        "document_id": options.document,
         "chunk_id": options.chunk,
         "genre_audience_id": options.genre_audience,
         "source_gone": options.source_gone,
     }
     if options.template:
         (wanted["question_template_id"],) = await template_ids(client, project_id, [options.template])
+    if options.document:
+        (wanted["document_id"],) = await document_ids(client, project_id, [options.document])
     if options.tag:
-        wanted["tag_id"] = await tags.found(client, options.tag, project_id)
+        (wanted["tag_id"],) = await tag_ids(client, project_id, [options.tag])
     return wanted

@@ -11,7 +11,7 @@ from sishu.cli.context import with_client
 from sishu.cli.documents import first
 from sishu.cli.find_projects import find_project, is_id
 from sishu.cli.options import LimitOption, ProjectOption
-from sishu.cli.output import CONSOLE, show_many, show_one
+from sishu.cli.output import show_deleted, show_many, show_one
 from sishu.cli.prompts import read_template
 from sishu.cli.texts import say
 from sishu.client import Client
@@ -120,13 +120,12 @@ def update_template(
 def delete_template(template: TemplateArgument, project: ProjectOption) -> None:
     """Delete a template; its questions stay."""
 
-    async def work(client: Client) -> None:
+    async def work(client: Client) -> pb.DeleteQuestionTemplateResponse:
         known = await found(client, project, template)
         request = pb.DeleteQuestionTemplateRequest(id=known.id)
-        await client.question_templates.DeleteQuestionTemplate(request)
+        return await client.question_templates.DeleteQuestionTemplate(request)
 
-    with_client(work)
-    CONSOLE.print(say("deleted"))
+    show_deleted(with_client(work))
 
 
 def wanted_answer(labels: list[str] | None, schema_file: str, *, several_labels: bool) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from sishu.cli.context import with_client
 from sishu.cli.find_projects import find_project, is_id
 from sishu.cli.late import found_at
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption
-from sishu.cli.output import CHUNK_COLUMNS, CONSOLE, DOCUMENT_COLUMNS, show_many, show_one
+from sishu.cli.output import CHUNK_COLUMNS, DOCUMENT_COLUMNS, show_deleted, show_many, show_one
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.errors import ApiError
@@ -295,10 +295,7 @@ def delete_found(resource: Resource, find: Callable[[Client], Awaitable[str]]) -
             raise ApiError(error.code, error.reason, message, metadata=metadata) from error
         return answer
 
-    answer = with_client(work)
-    CONSOLE.print(say("deleted"))
-    if answer.ByteSize():
-        show_one(answer)
+    show_deleted(with_client(work))
 
 
 FINAL = {"NOT_FOUND", "INVALID_ARGUMENT"}
@@ -342,24 +339,30 @@ def list_by_document(resource: Resource) -> Callable[..., None]:
         limit: LimitOption = 100,
     ) -> None:
         shown: dict[str, Any] = {"show_excluded": True} if excluded and resource.name == "chunk" else {}
-        listed(resource, limit, project_name, document_id=document_id, **shown)
+        listed(resource, limit, project_name, document=document_id, **shown)
 
     return list_of_document
 
 
-def listed(resource: Resource, limit: int, project_name: str = "", **filters: Any) -> None:
+def listed(
+    resource: Resource, limit: int, project_name: str = "", document: str = "", **filters: Any
+) -> None:
     """Show the first `limit` resources in a table.
 
     Args:
         resource: which.
         limit: most of them.
         project_name: name or id of a project; empty for all.
+        document: name or id of a document; empty for all.
         filters: further fields of the request.
     """
 
     async def work(client: Client) -> list[Message]:
         if project_name:
             filters["project_id"] = (await find_project(client, project_name)).id
+        if document:
+            found = await found_at("find_names:document_ids")(client, filters["project_id"], [document])
+            filters["document_id"] = found[0]
         return [message async for message in rows(client, resource, limit, **filters)]
 
     show_many(with_client(work), resource.columns)

@@ -11,7 +11,7 @@ import typer
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from sishu.cli.context import with_client
-from sishu.cli.example_options import ExampleOptions, example_filter, named_author
+from sishu.cli.example_options import ExampleOptions, example_filter, named_author, with_ids
 from sishu.cli.examples import (
     AnswerOption,
     BadAnswerOption,
@@ -67,7 +67,9 @@ def next_review(
     )
 
     async def work(client: Client) -> Example | None:
-        request.project_id = request.project_id or (await find_project(client, project)).id
+        if not request.project_id:
+            request.project_id = (await find_project(client, project)).id
+            await with_ids(client, request.project_id, request.filter)
         answer = await client.reviews.ClaimReview(request)
         return answer.example if answer.HasField("example") else None
 
@@ -138,7 +140,8 @@ def summary(project: ProjectOption, *, options: ExampleOptions) -> None:
 
     async def work(client: Client) -> ReviewSummary:
         project_id = (await find_project(client, project)).id
-        request = pb.GetReviewSummaryRequest(project_id=project_id, filter=example_filter(options))
+        wanted = await with_ids(client, project_id, example_filter(options))
+        request = pb.GetReviewSummaryRequest(project_id=project_id, filter=wanted)
         return (await client.reviews.GetReviewSummary(request)).review_summary
 
     found = with_client(work)

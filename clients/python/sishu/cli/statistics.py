@@ -12,7 +12,7 @@ from sishu.cli.context import with_client
 from sishu.cli.datasets import VersionArgument
 from sishu.cli.find import find_version
 from sishu.cli.options import takes
-from sishu.cli.output import CONSOLE, show_one
+from sishu.cli.output import show_one, show_paths
 from sishu.cli.texts import LANGUAGE, LANGUAGES, say
 from sishu.client import Client
 from sishu.dataset.v1 import statistics_service_pb2 as pb
@@ -74,7 +74,7 @@ def write_report(
         return (await client.statistics.GetDatasetVersionReport(request)).html
 
     write_page(out, with_client(work))
-    CONSOLE.print(str(out), markup=False, highlight=False, soft_wrap=True)
+    show_paths([out])
 
 
 async def computed(client: Client, version_id: str, options: StatisticsOptions) -> DatasetStatistics:

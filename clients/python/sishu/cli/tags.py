@@ -11,11 +11,11 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from rich.text import Text
 
 from sishu.cli.context import with_client
-from sishu.cli.documents import first
+from sishu.cli.find_names import SEPARATOR, paths_of, tag_ids, tags_of
 from sishu.cli.find_projects import find_project, is_id
 from sishu.cli.generations import CallWishes, ProviderOption, started, waited_for
 from sishu.cli.options import ProjectOption, WaitOption, takes
-from sishu.cli.output import CONSOLE, as_json, show_one
+from sishu.cli.output import CONSOLE, as_json, show_deleted, show_one
 from sishu.cli.settings import SETTINGS
 from sishu.cli.tables import WholeTable
 from sishu.cli.texts import say
@@ -34,9 +34,6 @@ TitleArgument = Annotated[str, typer.Argument(metavar="TITLE", help=say("tag_tit
 ParentOption = Annotated[str, typer.Option("--parent", metavar="TAG", help=say("tag_parent"))]
 TagProjectOption = Annotated[str, typer.Option("--project", "-p", help=say("tag_project"))]
 LanguageOption = Annotated[str, typer.Option("--language", help=say("generation_language"))]
-
-SEPARATOR = " > "
-MOST_TAGS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -132,9 +129,7 @@ def delete_tag(tag: TagArgument, project: TagProjectOption = "") -> None:
         tag_id = await found(client, tag, project)
         return await client.tags.DeleteTag(pb.DeleteTagRequest(id=tag_id))
 
-    answer = with_client(work)
-    CONSOLE.print(say("deleted"))
-    show_one(answer)
+    show_deleted(with_client(work))
 
 
 @app.command("build", help=say("tag_build"))
@@ -181,43 +176,14 @@ async def changed(client: Client, tag: str, project: str, field: str, value: Any
     return (await client.tags.UpdateTag(request)).tag
 
 
-async def tags_of(client: Client, project_id: str) -> list[Tag]:
-    """All tags of a project, each before those under it."""
-    request = pb.ListTagsRequest(project_id=project_id)
-    return await first(client.tags.ListTags, request, "tags", MOST_TAGS)
-
-
 async def found(client: Client, name: str, project: str) -> str:
     """The id of a tag, given by id or by its title, alone or with those above it.
 
     Raises:
         ApiError: there is none, or there are several.
     """
-    if is_id(name):
-        return name
-    if not project:
-        raise ApiError("INVALID_ARGUMENT", "OPTION_MISSING", f"{name!r} is no id; give --project, too")
-    tags = await tags_of(client, (await find_project(client, project)).id)
-    paths = {one.id: path for one, path in zip(tags, paths_of(tags), strict=True)}
-    wanted = tuple(name.split(SEPARATOR))
-    ids = [one for one, path in paths.items() if path == wanted]
-    ids = ids or [one for one, path in paths.items() if path[-len(wanted) :] == wanted]
-    if len(ids) == 1:
-        return ids[0]
-    reason, message = (
-        ("TAG_NOT_UNIQUE", f"several tags are called {name!r}; give the titles above it too, or its id")
-        if ids
-        else ("TAG_NOT_FOUND", f"there is no tag {name!r}; see `sishu tag list`")
-    )
-    raise ApiError("NOT_FOUND", reason, message, metadata={"name": name})
-
-
-def paths_of(tags: Sequence[Tag]) -> list[tuple[str, ...]]:
-    """The titles from the top to each tag, of tags that are listed each before those under it."""
-    paths: dict[str, tuple[str, ...]] = {"": ()}
-    for tag in tags:
-        paths[tag.id] = (*paths[tag.parent_id], tag.title)
-    return [paths[tag.id] for tag in tags]
+    owner = (await find_project(client, project)).id if project and not is_id(name) else ""
+    return (await tag_ids(client, owner, [name]))[0]
 
 
 def show_tree(tags: Sequence[Tag]) -> None:

@@ -227,7 +227,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Let the language model of the workers tidy the text.",
         "由工作进程上设置的语言模型整理文本。",
     ),
-    "option_document": ("Only of this document: id.", "只看此文档：ID。"),
+    "option_document": ("Only of this document: name or id.", "只看此文档： 名称或 ID。"),
     "test": ("Try a provider with a few small calls.", "用几次小调用测试。"),
     "temperature": ("Temperature, 0 to 2, sent as given.", "温度，0 到 2，原样发送。"),
     "extra_body": (

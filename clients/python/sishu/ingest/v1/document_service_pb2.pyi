@@ -386,6 +386,7 @@ class ListDocumentsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     PARENT_ID_FIELD_NUMBER: _builtins.int
     JOB_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """REQUIRED. UUID of the project."""
     state: _document_pb2.DocumentState.ValueType
@@ -398,6 +399,8 @@ class ListDocumentsRequest(_message.Message):
     """OPTIONAL. Only documents that this one holds."""
     job_id: _builtins.str
     """OPTIONAL. Only documents that this job of FetchDocuments has fetched so far, those too whose bytes were there already."""
+    name: _builtins.str
+    """OPTIONAL. Only the document of this name, and those whose names end with `/` and it."""
     def __init__(
         self,
         *,
@@ -407,10 +410,11 @@ class ListDocumentsRequest(_message.Message):
         page_token: _builtins.str = ...,
         parent_id: _builtins.str = ...,
         job_id: _builtins.str = ...,
+        name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "page_size", b"page_size", "page_token", b"page_token", "parent_id", b"parent_id", "project_id", b"project_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "name", b"name", "page_size", b"page_size", "page_token", b"page_token", "parent_id", b"parent_id", "project_id", b"project_id", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
