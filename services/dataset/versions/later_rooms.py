@@ -23,21 +23,16 @@ class LaterRoomsByRpc:
             FailedPrecondition: one does.
             ApiError: a room does not answer.
         """
-        for name in [*await self._runs(project_id, version_id), *await self._exams(project_id, version_id)]:
-            raise FailedPrecondition(
-                "DATASET_VERSION_IN_USE",
-                f"dataset version {version_id} is used by {name}; delete that first",
-                dataset_version_id=version_id,
-                used_by=name,
-            )
+        for run_id in await self._runs(project_id, version_id):
+            raise in_use(version_id, f"training run {run_id}", training_run_id=run_id)
+        for exam_id in await self._exams(project_id, version_id):
+            raise in_use(version_id, f"exam {exam_id}", exam_id=exam_id)
 
     async def _runs(self, project_id: str, version_id: str) -> list[str]:
         request, found = ListTrainingRunsRequest(project_id=project_id, page_size=PAGE), list[str]()
         while True:
             page = await self._client.training.ListTrainingRuns(request)
-            found += [
-                f"training run {one.id}" for one in page.training_runs if one.dataset_version_id == version_id
-            ]
+            found += [one.id for one in page.training_runs if one.dataset_version_id == version_id]
             request.page_token = page.next_page_token
             if not request.page_token:
                 return found
@@ -46,7 +41,15 @@ class LaterRoomsByRpc:
         request, found = ListExamsRequest(project_id=project_id, page_size=PAGE), list[str]()
         while True:
             page = await self._client.exams.ListExams(request)
-            found += [f"exam {one.id}" for one in page.exams if one.dataset_version_id == version_id]
+            found += [one.id for one in page.exams if one.dataset_version_id == version_id]
             request.page_token = page.next_page_token
             if not request.page_token:
                 return found
+
+
+def in_use(version_id: str, user: str, **metadata: str) -> FailedPrecondition:
+    """The error for a version that something refers to."""
+    message = f"dataset version {version_id} is used by {user}; delete that first"
+    return FailedPrecondition(
+        "DATASET_VERSION_IN_USE", message, dataset_version_id=version_id, used_by=user, **metadata
+    )

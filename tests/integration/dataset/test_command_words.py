@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -89,13 +90,14 @@ async def test_clusters_tell_what_examples_say_and_applying_how_it_is_undone(sch
     shown = await ran(cli, "dedupe", "clusters", search["id"], COLUMNS="60")
     assert [line.strip() for line in shown.splitlines()] == [
         f"1  2 examples, kept: {kept.id}",
-        "How many litres of water does the spare pump of the har…",
+        "How many litres of water does the spare pump of the harb…",
         f"{copy.id}  1.000  exact",
-        "How many litres of water does the spare pump of the…",
+        "How many litres of water does the spare pump of the h…",
     ]
     printed = await ran(cli, "dedupe", "apply", search["id"], "--wait", "--author", "Bea")
-    change = printed.split()[-7].strip("`")
-    assert f"1 rejected, 0 as they were; change {change}" in printed
+    told = re.search(r"1 rejected, 0 as they were; change (\S+) \(`sishu example undo \1`", printed)
+    assert told, printed
+    change = told[1]
     assert (await school.listed(cli.project, states=[REJECTED]))[0].id == copy.id
     undo = UndoExampleChangeRequest(change_id=change)
     undone = (await school.client.example_changes.UndoExampleChange(undo)).example_change
@@ -138,9 +140,10 @@ async def test_a_version_that_is_used_is_not_deleted(school: School) -> None:
         told, chinese = await asyncio.gather(refused(cli, *delete), refused(cli, "--lang", "zh", *delete))
         assert f"is used by {user}; delete that first" in told
         assert "DATASET_VERSION_IN_USE" in told
-        assert user in chinese
+        assert {"training": "正被训练任务", "exam": "正被考试"}[user.split()[0]] in chinese
     school.later.exams = []
-    assert await read(cli, *delete) == [{}]
+    (deleted,) = await read(cli, *delete)
+    assert int(deleted["deleted_objects"]) > 0
 
 
 @pytest.mark.full  # reading the library of the hub takes seconds

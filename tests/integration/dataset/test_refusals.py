@@ -18,8 +18,8 @@ from sishu.dataset.v1 import (
 from sishu.dataset.v1.leak_check_pb2 import LeakOptions
 from sishu.errors import ApiError
 from tests.integration.command_line import CommandLine
-from tests.integration.dataset.test_imports import imported
-from tests.integration.dataset.test_leaks import ROWS, begun, lines, started_check
+from tests.integration.dataset.test_imports import imported, lines
+from tests.integration.dataset.test_leaks import ROWS, begun, started_check
 from tests.integration.dataset_school import School, turns
 from tests.integration.stores import Rooms
 

@@ -129,7 +129,10 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     ),
     "VERSION_TAG_NOT_FOUND": ("数据集版本 {dataset_version_id} 没有标签 {tag}；见 `sishu dataset list`",),
     "VERSION_TAG_RESERVED": ("标签 {tag} 不能手工指定，latest 总是指最新版本；请换一个",),
-    "DATASET_VERSION_IN_USE": ("数据集版本 {dataset_version_id} 正被{used_by}使用；请先删除它们",),
+    "DATASET_VERSION_IN_USE": (
+        "数据集版本 {dataset_version_id} 正被训练任务 {training_run_id} 使用；请先删除它",
+        "数据集版本 {dataset_version_id} 正被考试 {exam_id} 使用；请先删除它",
+    ),
     "MODEL_NOT_FOUND": ("没有名为 {name} 的模型；见 `sishu model list`", "没有模型 {model_id}"),
     "TRAINING_RUN_NOT_FOUND": ("没有训练任务 {run_id}",),
     "DEPLOYMENT_NOT_FOUND": ("没有已加载的模型 {deployment_id}",),

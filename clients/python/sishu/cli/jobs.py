@@ -12,9 +12,8 @@ from sishu.cli.context import with_client
 from sishu.cli.failures import failure_in_words
 from sishu.cli.find_projects import find_project
 from sishu.cli.options import IdArgument
-from sishu.cli.output import CONSOLE, show_fields, show_many, show_one, value_at
+from sishu.cli.output import CONSOLE, show_fields, show_grid, show_many, show_one, value_at
 from sishu.cli.settings import SETTINGS
-from sishu.cli.tables import WholeTable
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2
@@ -51,23 +50,17 @@ def show_jobs(jobs: Sequence[job_pb2.Job]) -> None:
     if SETTINGS.json:
         show_many(jobs, ())
         return
-    # Every cell counts: what lies in between is a single blank.
-    table = WholeTable(box=None, pad_edge=False, collapse_padding=True)
-    names = ["id", "kind", "state", say("jobs_items"), say("jobs_failed")]
-    wide = CONSOLE.width >= WIDE
-    for name in [*names, say("jobs_created")] if wide else names:
-        table.add_column(name, no_wrap=name in {"id", "state"})
-    for job in jobs:
-        ended = job.counts.done + job.counts.failed + job.counts.skipped
-        cells = [
-            job.id,
-            job.kind,
-            value_at(job, "state"),
-            f"{ended}/{job.counts.total}",
-            f"{job.counts.failed}",
-        ]
-        table.add_row(*cells, *([value_at(job, "create_time")] if wide else []))
-    CONSOLE.print(table)
+    ended = [job.counts.done + job.counts.failed + job.counts.skipped for job in jobs]
+    cells = {
+        "id": [job.id for job in jobs],
+        "kind": [job.kind for job in jobs],
+        "state": [value_at(job, "state") for job in jobs],
+        say("jobs_items"): [f"{count}/{job.counts.total}" for count, job in zip(ended, jobs, strict=True)],
+        say("jobs_failed"): [str(job.counts.failed) for job in jobs],
+    }
+    if CONSOLE.columns >= WIDE:
+        cells[say("jobs_created")] = [value_at(job, "create_time") for job in jobs]
+    show_grid(cells, len(jobs))
     for job in jobs:
         if job.progress:
             CONSOLE.print(f"{job.id}: {job.progress}", markup=False, highlight=False, soft_wrap=True)

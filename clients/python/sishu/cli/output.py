@@ -81,12 +81,22 @@ def show_many(messages: Iterable[Message], columns: Sequence[str], derived: Deri
         for path in columns
         if path != BELOW
     }
-    grid = laid_out([Column(path, values) for path, values in cells.items()], CONSOLE.columns)
-    show_lines(grid.head(), style="bold")
-    for row in range(len(found)):
-        show_lines(grid.row(row))
+    show_grid(cells, len(found))
     if BELOW in columns:
         show_lines((value_at(one, BELOW) for one in found if one.HasField("failure")), style="red")
+
+
+def show_grid(cells: Mapping[str, Sequence[str]], rows: int) -> None:
+    """Print rows in columns.
+
+    Args:
+        cells: the values of each column by its path or name.
+        rows: how many there are.
+    """
+    grid = laid_out([Column(path, values) for path, values in cells.items()], CONSOLE.columns)
+    show_lines(grid.head(), style="bold")
+    for row in range(rows):
+        show_lines(grid.row(row))
 
 
 def show_lines(lines: Iterable[str], style: str = "") -> None:
