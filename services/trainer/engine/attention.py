@@ -2,8 +2,8 @@
 
 torch's CPU flash kernel has a slow backward pass for bf16: at 64 tokens a row it takes ten times as long as
 two plain batched products, which win up to about 512 tokens. Longer rows, masks and other devices use SDPA.
-Packed rows attend to themselves alone: by the flash kernel for rows of many lengths (Dao, arXiv 2307.08691)
-where torch has it for the device, else row by row.
+Packed rows attend to themselves alone, and to what they go on from: by the flash kernel for rows of many
+lengths (Dao, arXiv 2307.08691) where torch has it for the device, else row by row.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from services.trainer.engine.packing import Segments
+from services.trainer.engine.packing import Segments, segments
 from services.trainer.engine.releases import attention_tables
 
 NAME = "sishu_short_rows"
@@ -78,18 +78,40 @@ def packed_attention(
     window = options.get("sliding_window") or segments.longest
     if has_flash(query.device, query.dtype) and window >= segments.longest:
         return _flash(query, key, value, segments, options), None
-    parts = zip(*(torch.split(each, segments.lengths, dim=2) for each in (query, key, value)), strict=True)
-    found = [by_row(module, *part, _windowed(part[0], window), **options)[0] for part in parts]
+    queries, keys, values = (torch.split(each, segments.lengths, dim=2) for each in (query, key, value))
+    seen: list[tuple[torch.Tensor, ...]] = []
+    found = []
+    for number, origin in enumerate(segments.origins):
+        own = keys[number], values[number]
+        # What a part sees comes before its own tokens, in the order of its rows.
+        seen.append(
+            own
+            if origin < 0
+            else tuple(torch.cat(both, dim=2) for both in zip(seen[origin], own, strict=True))
+        )
+        found.append(_last_queries(by_row, module, queries[number], *seen[number], window, options))
     return torch.cat(found, dim=1), None
 
 
-def _windowed(query: torch.Tensor, window: int) -> torch.Tensor | None:
-    """A mask [1, 1, length, length], true where a token is seen; none where all before are."""
-    length = query.shape[2]
-    if length <= window:
-        return None
-    seen = torch.ones(length, length, dtype=torch.bool, device=query.device).tril().triu(1 - window)
-    return seen[None, None]
+def _last_queries(
+    by_row: Callable[..., tuple[torch.Tensor, None]],
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    window: int,
+    options: dict[str, Any],
+) -> torch.Tensor:
+    """Attend within one row of which the queries are the last ones; returns [1, length, heads, size]."""
+    length, total = query.shape[2], key.shape[2]
+    if total <= window and length == total:
+        return by_row(module, query, key, value, None, **options)[0]
+    own = key[:, :, total - length :]
+    if total <= window and _fits(module, query, own, None, options):
+        return causal_attention(query, key, value, _scale(query, options)).transpose(1, 2)
+    seen = torch.ones(length, total, dtype=torch.bool, device=query.device)
+    seen = seen.tril(total - length).triu(1 + total - length - window)
+    return by_row(module, query, key, value, seen[None, None], **options)[0]
 
 
 def block_mask(segments: Segments, dtype: torch.dtype) -> torch.Tensor:
@@ -98,10 +120,19 @@ def block_mask(segments: Segments, dtype: torch.dtype) -> torch.Tensor:
     Added to the scores, [1, 1, tokens, tokens]: 0 where a token is seen, else the least number of `dtype`.
     """
     device = segments.bounds.device
-    row = torch.repeat_interleave(torch.tensor(segments.lengths)).to(device)
-    seen = (row[:, None] == row[None]).tril()
+    part = torch.repeat_interleave(torch.tensor(segments.lengths)).to(device)
+    seen = _sees(segments.origins).to(device)[part][:, part].tril()
     mask = torch.zeros(seen.shape, dtype=dtype, device=device)
     return mask.masked_fill_(~seen, torch.finfo(dtype).min)[None, None]
+
+
+def _sees(origins: list[int]) -> torch.Tensor:
+    """Which part sees which: itself, and all that it goes on from; bool [parts, parts]."""
+    sees = torch.eye(len(origins), dtype=torch.bool)
+    for number, origin in enumerate(origins):
+        if origin >= 0:
+            sees[number] |= sees[origin]
+    return sees
 
 
 def has_flash(device: torch.device, dtype: torch.dtype) -> bool:
@@ -109,16 +140,45 @@ def has_flash(device: torch.device, dtype: torch.dtype) -> bool:
     return device.type == "cuda" and dtype in (torch.bfloat16, torch.float16)
 
 
+@torch.enable_grad()
+def flash_goes_on(device: torch.device, dtype: torch.dtype) -> bool:
+    """Try whether the kernel takes queries for the last ones of the keys, in its backward pass too."""
+    where = segments([16, 8, 24], device, [-1, 0, 0])
+    draw = torch.Generator().manual_seed(0)
+    sizes = [(1, heads, sum(where.lengths), 64) for heads in (4, 2, 2, 4)]
+    query, key, value, weight = (torch.randn(size, generator=draw).to(device, dtype) for size in sizes)
+    found = []
+    for kernel in (True, False):
+        given = [each.detach().clone().requires_grad_() for each in (query, key, value)]
+        try:
+            output = _flash(*given, where, {}).transpose(1, 2) if kernel else _by_mask(*given, where)
+            found.append(torch.autograd.grad((output * weight).sum(), given))
+        except RuntimeError:
+            return False
+    # Where another token is seen the difference is as large as the gradients; rounding is far below.
+    return all(bool((one - other).norm() < 0.1 * other.norm()) for one, other in zip(*found, strict=True))
+
+
+def _by_mask(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, segments: Segments) -> torch.Tensor:
+    key, value = (each.repeat_interleave(query.shape[1] // each.shape[1], dim=1) for each in (key, value))
+    mask = block_mask(segments, query.dtype)
+    return torch.softmax(query @ key.transpose(2, 3) * query.shape[-1] ** -0.5 + mask, -1) @ value
+
+
 def _flash(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, segments: Segments, options: dict[str, Any]
 ) -> torch.Tensor:
-    bounds, longest = segments.bounds, segments.longest
+    query, key, value = (each[0].transpose(0, 1) for each in (query, key, value))
+    if segments.key_places is not None:
+        key, value = key[segments.key_places], value[segments.key_places]
     output: torch.Tensor = torch.ops.aten._flash_attention_forward(
-        *(each[0].transpose(0, 1) for each in (query, key, value)),
-        bounds,
-        bounds,
-        longest,
-        longest,
+        query,
+        key,
+        value,
+        segments.bounds,
+        segments.key_bounds,
+        max(segments.lengths),
+        segments.longest,
         options.get("dropout") or 0.0,
         True,
         False,
@@ -143,8 +203,11 @@ def attention(
     """
     if not _fits(module, query, key, attention_mask, options):
         return sdpa(module, query, key, value, attention_mask, **options)
-    scale = options.get("scaling") or query.shape[-1] ** -0.5
-    return causal_attention(query, key, value, scale).transpose(1, 2), None
+    return causal_attention(query, key, value, _scale(query, options)).transpose(1, 2), None
+
+
+def _scale(query: torch.Tensor, options: dict[str, Any]) -> float:
+    return float(options.get("scaling") or query.shape[-1] ** -0.5)
 
 
 def _fits(module: Any, query: torch.Tensor, key: torch.Tensor, mask: Any, options: dict[str, Any]) -> bool:
@@ -161,12 +224,13 @@ def causal_attention(
 ) -> torch.Tensor:
     """Softmax(scale * Q K^T + causal mask) V by two batched products; shapes as in `attention`.
 
-    The query heads that share a key head are laid out as its queries, so no key is repeated in memory.
+    The query heads that share a key head are laid out as its queries, so no key is repeated in memory. Where
+    there are more keys than queries, the queries are the last ones.
     """
     rows, heads, length, size = query.shape
-    shared = heads // key.shape[1]
-    unseen = torch.full((length, length), -torch.inf, dtype=query.dtype).triu(1).repeat(shared, 1)
+    shared, seen = heads // key.shape[1], key.shape[2]
+    unseen = torch.full((length, seen), -torch.inf, dtype=query.dtype).triu(1 + seen - length)
     queries = query.reshape(-1, shared * length, size)
-    keys = key.reshape(-1, length, size).transpose(1, 2)
-    weights = torch.softmax(torch.baddbmm(unseen, queries, keys, alpha=scale), -1)
-    return torch.bmm(weights, value.reshape(-1, length, value.shape[-1])).view(rows, heads, length, -1)
+    keys = key.reshape(-1, seen, size).transpose(1, 2)
+    weights = torch.softmax(torch.baddbmm(unseen.repeat(shared, 1), queries, keys, alpha=scale), -1)
+    return torch.bmm(weights, value.reshape(-1, seen, value.shape[-1])).view(rows, heads, length, -1)

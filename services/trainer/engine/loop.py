@@ -194,6 +194,7 @@ def _announce(run: Run, rows: Rows, cutoff: int) -> None:
         parameter_count=model.count(run.model.adapted.parameters()),
         head_at_labels=run.model.head_at_labels,
         packed=run.model.packed,
+        shares_prefix=run.model.shares_prefix,
         recomputes_activations=run.model.recomputes_activations,
         micro_batch_tokens=run.memory.most_tokens,
         memory_estimate_bytes=run.memory.estimate_bytes,
@@ -331,7 +332,7 @@ def _gather(run: Run, micro: list[MicroBatch], weight: int) -> Gathered:
         if found.won is not None and found.margin is not None:
             gathered.won += found.won
             gathered.margin += found.margin
-        gathered.padded += batch.ids.numel()
+        gathered.padded += batch.ids.numel() + batch.spared
     return gathered
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from services.trainer.engine.data import Sample
+from services.trainer.engine.micro_batches import pack
 from services.trainer.engine.model import TrainableModel
 
 ENOUGH_TOKENS = 16_384
@@ -50,7 +51,8 @@ def plan(trainable: TrainableModel, samples: list[Sample], step_tokens: int) -> 
     many = max(few + 1, _PROBES[1] // length)
 
     def peak(count: int) -> int:
-        batch = trainable.collate([longest] * count, pad_id=0)
+        # Whole, though they are alike: rows that share nothing need the most.
+        batch = pack([longest] * count, trainable.device)
         with torch.random.fork_rng(devices=[trainable.device]):
             return _peak_bytes(lambda: trainable.summed_loss(batch).backward())  # type: ignore[no-untyped-call]
 

@@ -8,9 +8,8 @@ import platform
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import peft
 import torch
@@ -24,41 +23,19 @@ from services.trainer.engine.files import sha256_file, write_durably
 from services.trainer.engine.head_loss import (
     PLAIN,
     HeadEnd,
-    head_ends,
     is_frozen_linear,
     learned_cross_entropy,
     token_cross_entropy,
 )
+from services.trainer.engine.head_probe import head_end_of
+from services.trainer.engine.micro_batches import Batch, pack, pad
 from services.trainer.engine.neftune import Noise
-from services.trainer.engine.packed_models import apart, packing_of
-from services.trainer.engine.packing import Segments, segments
+from services.trainer.engine.packed_models import Packing, apart, packing_of
 from services.trainer.engine.parallel import place
+from services.trainer.engine.prefixes import draws_at_random
 from services.trainer.engine.spec import TrainSpec
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
-_PROBE_TOKENS = 16
-
-
-class Batch(NamedTuple):
-    """A micro batch on the device."""
-
-    ids: torch.Tensor
-    """Token ids, int64 [rows, length], padded on the right."""
-    positions: torch.Tensor
-    """Where a learned token is predicted: indices into the flattened [rows * length], int64 [supervised]."""
-    targets: torch.Tensor
-    """The learned tokens, int64 [supervised]."""
-    tokens: int
-    """Real tokens; ids.numel() counts the padding too."""
-    rows: torch.Tensor
-    """Of each learned token the row, int64 [supervised]."""
-    row_count: int
-    lengths: tuple[int, ...]
-    """Real tokens of each row."""
-    place: torch.Tensor | None = None
-    """Of packed rows: each token's place in its row, int64 [1, tokens]."""
-    segments: Segments | None = None
-    """Of packed rows: where each lies."""
 
 
 def run_here(work: Callable[[], torch.Tensor]) -> torch.Tensor:
@@ -88,6 +65,8 @@ class TrainableModel:
     """Computes something with the model, wherever its weights are."""
     masked: bool = False
     """Whether packed rows are kept apart by a mask, where the attention takes no segments."""
+    shares_prefix: bool = False
+    """Whether packed rows have what they begin with in common once."""
     head_end: HeadEnd = PLAIN
     """What the model does after the head, where it runs at the learned positions only."""
 
@@ -151,7 +130,9 @@ class TrainableModel:
 
     def collate(self, samples: Sequence[Sample], pad_id: int) -> Batch:
         """Put samples on the device as a micro batch of the kind that this model takes."""
-        return pack(samples, self.device) if self.packed else pad(samples, pad_id, self.device)
+        if self.packed:
+            return pack(samples, self.device, share=self.shares_prefix)
+        return pad(samples, pad_id, self.device)
 
 
 def choose_device(spec: TrainSpec) -> tuple[torch.device, str]:
@@ -218,26 +199,26 @@ def load_model(
 
 def probed(trainable: TrainableModel, spec: TrainSpec) -> TrainableModel:
     """See what the model allows: its head at the learned positions only, and packed rows."""
-    causal, dtype = trainable.causal, _DTYPES[trainable.precision]
-    seen: list[TrainableModel] = []
+    dtype = _DTYPES[trainable.precision]
+    may_share = not spec.neftune_alpha and not draws_at_random(trainable.adapted, trainable.causal.config)
+    seen: list[tuple[HeadEnd | None, Packing]] = []
 
     def look() -> torch.Tensor:
-        end = _head_end(causal)
-        packed, masked = packing_of(causal, spec, dtype)
-        seen.append(
-            replace(
-                trainable,
-                head_at_labels=end is not None,
-                head_end=end or PLAIN,
-                packed=packed,
-                masked=masked,
-            )
-        )
+        end = head_end_of(trainable.causal)
+        seen.append((end, packing_of(trainable.causal, spec, dtype, may_share=may_share)))
         return torch.zeros(())
 
     trainable.run(look)
     trainable.adapted.train()
-    return seen[0]
+    ((end, packing),) = seen
+    return replace(
+        trainable,
+        head_at_labels=end is not None,
+        head_end=end or PLAIN,
+        packed=packing.packed,
+        masked=packing.masked,
+        shares_prefix=packing.shares,
+    )
 
 
 def _load_base(spec: TrainSpec, precision: str, device: torch.device, divided: bool) -> Any:
@@ -257,65 +238,6 @@ def _load_base(spec: TrainSpec, precision: str, device: torch.device, divided: b
         return causal if spec.quantization_bits else causal.to(device)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise BaseModelError(f"base_model: cannot load the weights in {folder}: {error}") from error
-
-
-@torch.no_grad()
-@torch.no_grad()
-def _head_end(causal: Any) -> HeadEnd | None:
-    """What the model does to its logits after the output head, by trying; nothing where that is not known."""
-    ids = torch.arange(_PROBE_TOKENS, device=causal.device)[None]
-    causal.eval()
-    logits = causal(input_ids=ids, use_cache=False).logits.float()
-    of_head = causal.get_output_embeddings()(causal.base_model(input_ids=ids, use_cache=False)[0])
-    # The nearest, not the first near enough: a cap bends small logits by less than rounding does.
-    errors = {end: float((logits - end(of_head).float()).norm()) for end in head_ends(causal.config)}
-    nearest = min(errors, key=lambda end: errors[end])
-    return nearest if errors[nearest] <= 0.01 * float(logits.norm()) else None
-
-
-def pad(samples: Sequence[Sample], pad_id: int, device: torch.device) -> Batch:
-    """Pad samples on the right to the longest of them."""
-    length = max(len(sample.ids) for sample in samples)
-    ids = torch.full((len(samples), length), pad_id, dtype=torch.int64)
-    for row, sample in enumerate(samples):
-        ids[row, : len(sample.ids)] = torch.tensor(sample.ids, dtype=torch.int64)
-    starts = range(0, len(samples) * length, length)
-    return _batch(ids, samples, starts, device)
-
-
-def pack(samples: Sequence[Sample], device: torch.device) -> Batch:
-    """Lay samples end to end."""
-    lengths = [len(sample.ids) for sample in samples]
-    ids = torch.cat([torch.tensor(sample.ids, dtype=torch.int64) for sample in samples])[None]
-    place = torch.cat([torch.arange(length) for length in lengths])[None]
-    starts = [0, *accumulate(lengths)][:-1]
-    batch = _batch(ids, samples, starts, device)
-    return batch._replace(place=place.to(device), segments=segments(lengths, device))
-
-
-def _batch(
-    ids: torch.Tensor, samples: Sequence[Sample], starts: Sequence[int], device: torch.device
-) -> Batch:
-    """Move a micro batch whose rows begin at `starts` of the flattened ids to the device."""
-    positions: list[int] = []
-    targets: list[int] = []
-    rows: list[int] = []
-    for row, (first, sample) in enumerate(zip(starts, samples, strict=True)):
-        for start, end in sample.spans:
-            # The token at i is predicted at i - 1.
-            positions += range(first + start - 1, first + end - 1)
-            targets += sample.ids[start:end]
-            rows += [row] * (end - start)
-    return Batch(
-        ids.to(device),
-        # With the type said, since there may be none.
-        torch.tensor(positions, dtype=torch.int64).to(device),
-        torch.tensor(targets, dtype=torch.int64).to(device),
-        sum(len(sample.ids) for sample in samples),
-        torch.tensor(rows, dtype=torch.int64).to(device),
-        len(samples),
-        tuple(len(sample.ids) for sample in samples),
-    )
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -14,7 +14,8 @@ import torch
 from services.trainer.engine import preference_losses
 from services.trainer.engine.batching import BatchPlan, MicroBatch
 from services.trainer.engine.data import Item, Sample
-from services.trainer.engine.model import Batch, TrainableModel
+from services.trainer.engine.micro_batches import Batch
+from services.trainer.engine.model import TrainableModel
 from services.trainer.engine.packing import split_evenly
 from services.trainer.engine.parallel import group
 from services.trainer.engine.parallel.strategy import Strategy

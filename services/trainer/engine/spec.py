@@ -141,7 +141,8 @@ class TrainSpec:
     whatever its micro batches are."""
     packing: str = _choice("auto", "auto", "on", "off")
     """Rows of a step end to end, never seeing each other, in place of padded micro batches: the same step,
-    sooner. auto packs where torch has a flash kernel for it; no packing where the model cannot have it."""
+    sooner. auto packs on a CPU, and where torch has a flash kernel for it; no packing where the model cannot
+    have it."""
     attention: str = _choice("auto", "auto", "sdpa", "eager")
     """Attention of the model: auto is the fastest that it has; the others are transformers' own."""
     logits_positions: int = _number(2048, 1, 10_000_000)

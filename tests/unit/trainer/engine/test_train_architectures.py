@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +84,20 @@ def test_packed_rows_have_the_losses_and_gradients_that_they_have_alone(
         wanted = make_spec(base_model=spec.base_model, attention=attention, packing=packing)
         trainable = model.load_model(wanted, CPU, "fp32")
         assert trainable.packed == (packing == "on" and (kind, attention) not in NOT_PACKED)
+        assert trainable.shares_prefix == trainable.packed
         excite(trainable.adapted)
-        found.append(losses_and_gradients(trainable, [rows] if trainable.packed else [[row] for row in rows]))
-    (packed, packed_gradients), (alone, alone_gradients) = found
-    torch.testing.assert_close(packed, alone, rtol=1e-4, atol=1e-4)
-    for name, gradient in packed_gradients.items():
-        expected = alone_gradients[name]
-        assert (gradient - expected).norm() <= 1e-3 * expected.norm() + 1e-5, name
+        batches = [rows] if trainable.packed else [[row] for row in rows]
+        found.append(losses_and_gradients(trainable, batches))
+        if trainable.packed:
+            assert trainable.collate(rows, 0).spared
+            trainable.adapted.zero_grad()
+            found.append(losses_and_gradients(replace(trainable, shares_prefix=False), batches))
+    *packs, (alone, alone_gradients) = found
+    for packed, packed_gradients in packs:
+        torch.testing.assert_close(packed, alone, rtol=1e-4, atol=1e-4)
+        for name, gradient in packed_gradients.items():
+            expected = alone_gradients[name]
+            assert (gradient - expected).norm() <= 1e-3 * expected.norm() + 1e-5, name
 
 
 def losses_and_gradients(
@@ -109,7 +117,7 @@ def losses_and_gradients(
 def test_a_model_that_scales_or_caps_its_logits_computes_few_at_a_time(
     make_spec: MakeSpec, tokenizer: Any, tmp_path: Path, kind: str
 ) -> None:
-    spec = make_spec(base_model=made(kind, tokenizer, tmp_path / kind), logits_positions=5)
+    spec = make_spec(base_model=made(kind, tokenizer, tmp_path / kind), packing="off", logits_positions=5)
     trainable = model.load_model(spec, CPU, "fp32")
     assert trainable.head_at_labels
     batch = trainable.collate(read_samples(spec.train_file, tokenizer)[:3], 0)

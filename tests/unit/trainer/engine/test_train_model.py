@@ -13,7 +13,7 @@ from torch import nn
 from transformers import LlamaForCausalLM
 from transformers.models.gemma.modeling_gemma import GemmaRMSNorm
 
-from services.trainer.engine import attention, data, lora, model, norms
+from services.trainer.engine import attention, data, lora, micro_batches, model, norms
 from services.trainer.engine.errors import BaseModelError, DeviceError
 from services.trainer.engine.optimizer import AdapterOptimizer
 from services.trainer.engine.releases import attention_tables
@@ -47,7 +47,7 @@ def test_the_loss_is_that_of_transformers_with_mask_and_labels(
 ) -> None:
     trainable = load()
     excite(trainable.adapted)
-    batch = model.pad(samples, 0, CPU)
+    batch = micro_batches.pad(samples, 0, CPU)
     labels = torch.full_like(batch.ids, -100)
     mask = torch.zeros_like(batch.ids)
     for row, sample in enumerate(samples):
@@ -64,8 +64,8 @@ def test_the_loss_is_that_of_transformers_with_mask_and_labels(
 
 def test_padding_does_not_change_a_rows_loss(load: LoadModel, samples: list[data.Sample]) -> None:
     trainable = load()
-    alone = [trainable.summed_loss(model.pad([sample], 0, CPU)) for sample in samples]
-    together = trainable.summed_loss(model.pad(samples, 0, CPU))
+    alone = [trainable.summed_loss(micro_batches.pad([sample], 0, CPU)) for sample in samples]
+    together = trainable.summed_loss(micro_batches.pad(samples, 0, CPU))
     torch.testing.assert_close(together, alone[0] + alone[1], rtol=1e-5, atol=1e-4)
 
 
@@ -101,7 +101,7 @@ def test_gradients_of_micro_batches_add_up_in_the_optimizers_buffer(
         if owned:
             AdapterOptimizer(trainable.learned, make_spec())
         for sample in samples:
-            loss = trainable.summed_loss(model.pad([sample], 0, CPU))
+            loss = trainable.summed_loss(micro_batches.pad([sample], 0, CPU))
             loss.backward()  # type: ignore[no-untyped-call]
         found.append(gradients(trainable.adapted))
     assert found[0].keys() == found[1].keys()
@@ -150,7 +150,7 @@ def test_attention_for_short_rows_is_scaled_dot_product_attention(
 
 @pytest.mark.skipif(attention_tables() is None, reason="this transformers has no table of attentions")
 def test_a_loaded_model_uses_the_short_attention_and_falls_back_for_masks(load: LoadModel) -> None:
-    trainable = load()
+    trainable = load(packing="off")
     assert trainable.causal.config._attn_implementation == attention.NAME
     ids = torch.arange(24).view(2, 12)
     left_padded = torch.ones_like(ids)
@@ -171,7 +171,7 @@ def test_gradient_checkpointing_changes_memory_and_not_gradients(
     for checkpointing in (False, True):
         trainable = load(gradient_checkpointing=checkpointing)
         excite(trainable.adapted)
-        loss = trainable.summed_loss(model.pad(samples, 0, CPU))
+        loss = trainable.summed_loss(micro_batches.pad(samples, 0, CPU))
         loss.backward()  # type: ignore[no-untyped-call]
         found.append(gradients(trainable.adapted))
     assert found[0].keys() == found[1].keys()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,19 +67,31 @@ def test_packed_rows_give_the_loss_and_gradients_of_the_same_rows_alone(
         assert (gradient - expected).norm() <= gradient_error * expected.norm(), name
 
 
-def test_a_row_in_a_pack_does_not_see_its_neighbours(make_spec: MakeSpec, tokenizer: Any) -> None:
+@pytest.mark.parametrize("shares", [False, True])
+def test_a_row_in_a_pack_does_not_see_its_neighbours(
+    make_spec: MakeSpec, tokenizer: Any, shares: bool
+) -> None:
     first, second, *_ = rows_of(tokenizer, make_spec())
     trainable = model.load_model(make_spec(packing="on"), torch.device("cpu"), "fp32")
+    trainable = replace(trainable, shares_prefix=shares)
+    common = next(
+        i for i, (one, other) in enumerate(zip(first.ids, second.ids, strict=False)) if one != other
+    )
+    kept = common if shares else 0
 
     def hidden(neighbour: data.Sample) -> torch.Tensor:
         batch = trainable.collate([neighbour, second], 0)
+        assert batch.spared == kept
         with torch.no_grad():
             states: torch.Tensor = trainable.causal.base_model(
                 input_ids=batch.ids, position_ids=batch.place, segments=batch.segments, use_cache=False
             )[0]
-        return states[0, len(neighbour.ids) :]
+        own = len(second.ids) - kept
+        # Rows that share something lie in the order of their tokens.
+        return next(part for part in states[0].split(batch.segments.lengths) if len(part) == own)
 
-    changed = first._replace(ids=first.ids[::-1])
+    assert len(first.ids) != len(second.ids)
+    changed = first._replace(ids=first.ids[:kept] + first.ids[kept:][::-1])
     torch.testing.assert_close(hidden(first), hidden(changed), rtol=0, atol=0)
 
 

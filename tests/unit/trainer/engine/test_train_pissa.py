@@ -9,7 +9,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from services.trainer.engine import model
+from services.trainer.engine import micro_batches, model
 from services.trainer.engine.merging import merge
 from services.trainer.engine.run import run
 from services.trainer.engine.spec import TrainSpec
@@ -52,7 +52,7 @@ def test_its_adapter_works_on_the_base_as_it_is(make_spec: MakeSpec, tokenizer: 
     assert curve[-1] < 0.9 * curve[0]
     tuned = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(spec.base_model), folder)
     sample = read_samples(spec.train_file, tokenizer)[0]
-    batch = model.pad([sample], 0, CPU)
+    batch = micro_batches.pad([sample], 0, CPU)
     with torch.no_grad():
         after = tuned(input_ids=batch.ids, labels=batch.ids, use_cache=False).logits
         again = model.load_model(spec, CPU, "fp32")

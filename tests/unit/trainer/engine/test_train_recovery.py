@@ -13,7 +13,8 @@ import torch
 
 from services.trainer.engine import loop, recovery
 from services.trainer.engine.data import Item
-from services.trainer.engine.model import Batch, TrainableModel
+from services.trainer.engine.micro_batches import Batch
+from services.trainer.engine.model import TrainableModel
 from services.trainer.engine.objectives import objective_of
 from services.trainer.engine.optimizer import AdapterOptimizer
 from services.trainer.engine.run import run

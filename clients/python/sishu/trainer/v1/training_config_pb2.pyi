@@ -196,7 +196,7 @@ class TrainingConfig(_message.Message):
     truncation: _builtins.str
     """OPTIONAL. What becomes of rows over `cutoff_length`: `split_turns` parts a conversation into shorter ones and leaves out a turn that is too long by itself; `keep_end` lets the oldest turns go, then the beginning of the last question; `drop` leaves the row out. Header and end token of an answer, and the answer, are never cut. Empty lets the service choose, at present `split_turns`."""
     packing: _builtins.str
-    """OPTIONAL. Rows of a step end to end, never seeing each other, in place of padded micro-batches: `auto` where the device has a kernel for it, `on` wherever the model can, `off`. The losses are the same. Empty lets the service choose, at present `auto`."""
+    """OPTIONAL. Rows of a step end to end, never seeing each other, in place of padded micro-batches: `auto` on a CPU and where an accelerator has a kernel for it, `on` wherever the model can, `off`. The losses are the same. Empty lets the service choose, at present `auto`."""
     attention: _builtins.str
     """OPTIONAL. Attention of the model: `auto`, `sdpa` or `eager`. Empty lets the service choose, at present `auto`: the fastest that the model has."""
     logits_positions: _builtins.int
