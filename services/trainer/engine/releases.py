@@ -1,7 +1,8 @@
-"""The few places where the releases of transformers that we support, 4.45 to today's, differ."""
+"""The few places where the releases that we support, of transformers 4.45 to today's, differ."""
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import transformers
@@ -38,3 +39,24 @@ def attention_tables() -> tuple[Any, Any] | None:
     functions: Any = transformers.AttentionInterface
     masks: Any = transformers.AttentionMaskInterface
     return functions(), masks()
+
+
+def mend_deepspeed() -> None:
+    """Let DeepSpeed before 0.14.5 be imported with torch 2.4, which moved a function that it imports.
+
+    transformers imports DeepSpeed, where it is installed, as soon as it saves a model.
+    """
+    try:
+        release = tuple(int(part) for part in version("deepspeed").split("+")[0].split(".")[:3])
+    except (PackageNotFoundError, ValueError):
+        return
+    if release >= (0, 14, 5):
+        return
+    from torch.distributed.elastic.agent.server import api  # noqa: PLC0415 - slow, and seldom needed
+    from torch.distributed.elastic.utils.distributed import get_socket_with_port  # noqa: PLC0415
+
+    if not hasattr(api, "_get_socket_with_port"):
+        api._get_socket_with_port = get_socket_with_port  # type: ignore[attr-defined]
+
+
+mend_deepspeed()
