@@ -1,0 +1,1 @@
+"""The machine that trains: what its accelerators say of themselves, and what its software can do."""
