@@ -14,19 +14,27 @@ from services.trainer.code_version import code_version
 from services.trainer.config import TrainerConfig
 from services.trainer.deletion import Deletion
 from services.trainer.metrics import TrainerMetrics, count_runs
+from services.trainer.node.device_metrics import DeviceMetrics
+from services.trainer.node.programs import Programs
+from services.trainer.node.sampler import Sampler
 from services.trainer.service import ModelServicer, TrainingServicer
 from services.trainer.store import Store
 from services.trainer.worker import PrepareWorker, TrainWorker
 from sishu.trainer.v1 import model_service_pb2_grpc, training_service_pb2_grpc
 
+SMI_SECONDS = 4.0
+"""A tool of a driver that says nothing for so long hangs; the slowest call of all takes one."""
+
 
 def build(parts: Parts) -> Built:
     """Wire the room."""
     config, home = read(TrainerConfig, os.environ), parts.config.home
-    store, metrics = Store(parts.pool, parts.jobs), TrainerMetrics(parts.metrics.registry)
+    store, metrics = Store(parts.pool, parts.jobs), TrainerMetrics(parts.metrics.registry, config.peak_flops)
     deletion = Deletion(store, parts.storage, home)
     preparer = PrepareWorker(parts.jobs, store, home / "models", config.engine_python)
     trainer = TrainWorker(parts, store, metrics, config)
+    sampler = Sampler(config.sample_seconds, Programs(SMI_SECONDS))
+    parts.metrics.registry.register(DeviceMetrics(sampler))
     return Built(
         servicers=[
             Servicer(
@@ -42,7 +50,7 @@ def build(parts: Parts) -> Built:
         ],
         handlers={"prepare_model": preparer.prepare_model, "train": trainer.train},
         project_data=ProjectData(deletion.delete_project_rows, ("runs", "models")),
-        background=[functools.partial(count_runs, store, metrics)],
+        background=[functools.partial(count_runs, store, metrics), sampler.run],
     )
 
 

@@ -107,8 +107,8 @@ def files_of(folder: Path) -> list[Path]:
 
 async def upload_record(
     storage: Storage, work: Path, prefix: str, reports: Mapping[str, str] | None = None
-) -> None:
-    """Store what the run was told, what happened in it, and what became of its rows.
+) -> int:
+    """Store what the run was told, what happened in it, and what became of its rows; returns its bytes.
 
     Args:
         storage: the bucket.
@@ -119,8 +119,10 @@ async def upload_record(
     files = {SPEC: (SPEC, "application/json"), FILE_NAME: (FILE_NAME, "application/jsonl")}
     for split, path in (reports or {}).items():
         files[f"rows_{split}.jsonl"] = (path, "application/jsonl")
+    stored = 0
     for name, (path, media_type) in files.items():
-        await to_its_end(storage.put_file(prefix + name, work / path, media_type))
+        stored += (await to_its_end(storage.put_file(prefix + name, work / path, media_type))).size
+    return stored
 
 
 def drop_leftovers(work: Path) -> None:

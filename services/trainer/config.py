@@ -17,6 +17,10 @@ class TrainerConfig:
     """Python that has torch; it runs the engine and converts base models."""
     device: str = setting("SISHU_TRAINER_DEVICE", "auto")
     """`auto`, `cpu` or `cuda`: where the engine computes, and what it leases on this host."""
+    peak_flops: float = setting("SISHU_TRAINER_PEAK_FLOPS", 0.0, least=0)
+    """Most bf16 operations a second of one device, for MFU and HFU; 0 takes what is published of its kind."""
+    sample_seconds: float = setting("SISHU_TRAINER_SAMPLE_SECONDS", 5.0, least=0.5)
+    """Seconds between two looks at the accelerators by hy-smi, rocm-smi or nvidia-smi."""
     threads: int = setting("SISHU_TRAINER_THREADS", 0, least=0)
     """CPU threads of the engine; 0 leaves the choice to torch."""
     stop_seconds: float = setting("SISHU_TRAINER_STOP_SECONDS", 10.0, least=SOME)

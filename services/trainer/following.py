@@ -119,8 +119,7 @@ class Follower:
             await RowReports(self._store.pool).replace(self._run.id, split, rows)
 
     def _observe(self, events: Sequence[Placed]) -> None:
-        for step in steps_of([(event, place) for event, place in events if self.log.fresh(place)]):
-            self._metrics.observe(step)
+        self._metrics.observe(self._run, [event for event, place in events if self.log.fresh(place)])
 
 
 class Stillness:

@@ -11,6 +11,7 @@ import structlog
 
 from services.runtime.base_models import BaseModelInfo
 from services.runtime.errors import NotFound, SishuError, Unavailable
+from services.runtime.faults import RETRYABLE
 from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.room import Parts
 from services.trainer import artifacts, bases
@@ -95,18 +96,22 @@ class TrainWorker:
         lease = Lease(self._store.pool, self._device, run.id, self._lease_seconds)
         if not await lease.take():
             raise await self._taken(item)
+        self._metrics.began(run)
+        state = "pending"
         try:
             # The worker that had the run may have ended it meanwhile.
             await self._jobs.load(item.id, item.attempt)
             await self._hold(item, run, lease)
+            state = "succeeded"
         except (SishuError, ApiError) as error:
+            state = "pending" if error.code in RETRYABLE else "failed"
             await self._note_failure(item, run, error.message)
             raise
         except (ItemClosed, asyncio.CancelledError):
-            await self._tidy(item, run)
+            state = await self._tidy(item, run)
             raise
         finally:
-            self._metrics.idle()
+            self._metrics.ended(run.id, state)
             with contextlib.suppress(*AWAY):
                 await lease.release()
 
@@ -222,10 +227,12 @@ class TrainWorker:
 
     async def _upload(self, run: TrainingRun, base: Model, seen: RunLog, work: Path) -> Made:
         """Store what the run made, and say what it is."""
-        await artifacts.upload_record(self._storage, work, run.files_prefix, seen.reports)
+        record = await artifacts.upload_record(self._storage, work, run.files_prefix, seen.reports)
+        self._metrics.stored("record", record)
         whole = run.config.gives_whole_model
         folder = work / (artifacts.MODEL if whole else artifacts.ADAPTER)
         files = await artifacts.upload_folder(self._storage, folder, run.model_prefix)
+        self._metrics.stored("model", sum(file.size_bytes for file in files))
         renderer = seen.facts.get("renderer_sha256", "")
         if whole:
             info = await bases.describe(folder)
@@ -242,8 +249,11 @@ class TrainWorker:
             await self._store.set_phase(run.id, WAITING)
             await self._jobs.set_progress(item.job_id, message)
 
-    async def _tidy(self, item: Item, run: TrainingRun) -> None:
-        """Delete what a cancelled, deleted or ended run left; one that goes on keeps everything."""
+    async def _tidy(self, item: Item, run: TrainingRun) -> str:
+        """Delete what a cancelled, deleted or ended run left; one that goes on keeps everything.
+
+        Returns the run's state.
+        """
         try:
             job = await self._jobs.get(item.job_id)
         except NotFound:
@@ -251,8 +261,11 @@ class TrainWorker:
             # Whoever deleted the run could not know what we were storing.
             for prefix in (run.files_prefix, run.model_prefix):
                 await patiently(partial(self._storage.delete_prefix, prefix), self._config.patience_seconds)
+            return "cancelled"
         except AWAY as error:
             log.warning("run_not_tidied", run_id=run.id, error=str(error))
         else:
             if job.state in {"cancelled", "succeeded"}:
                 await asyncio.to_thread(artifacts.drop_leftovers, self._work(run))
+                return job.state
+        return "pending"

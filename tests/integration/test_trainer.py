@@ -333,7 +333,9 @@ async def check_metrics(port: int, run: training_run_pb2.TrainingRun) -> None:
     values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     assert float(values['sishu_trainer_tokens_total{kind="real"}']) == run.summary.tokens
     assert float(values["sishu_trainer_step_seconds_count"]) == 12
-    assert float(values["sishu_trainer_loss"]) == run.summary.loss_last
+    assert float(values[f'sishu_trainer_loss{{run="{run.id}"}}']) == run.summary.loss_last
+    assert values[f'sishu_trainer_run_state{{run="{run.id}",state="succeeded"}}'] == "1.0"
+    assert float(values['sishu_trainer_uploaded_bytes_total{kind="model"}']) > 0
     assert 'sishu_trainer_runs{state="pending"}' in values
 
 

@@ -89,20 +89,23 @@ class FakeSmi:
         self._answers.mkdir(parents=True)
         self.answer()
 
-    def answer(self, *, pause: float = 0, **ways: str) -> None:
-        """Answer so from now on.
+    def answer(self, **ways: str) -> None:
+        """Answer so from now on, at once: texts by how it is asked.
 
         Args:
-            pause: seconds before each answer.
-            ways: texts by how it is asked: `json`, `fields`, `table`, `csv`; without one it prints nothing.
+            ways: `json`, `fields`, `table`, `csv`; without one it prints nothing.
         """
         for way in ("json", "fields", "table", "csv"):
             (self._answers / way).unlink(missing_ok=True)
         for way, text in ways.items():
             (self._answers / way).write_text(text, encoding="utf-8")
-        (self._answers / "pause").write_text(str(pause), encoding="utf-8")
+        self.pause(0)
         self.path.write_text(PROGRAM.format(folder=self._answers), encoding="utf-8")
         self.path.chmod(0o755)
+
+    def pause(self, seconds: float) -> None:
+        """Wait so long before each answer from now on."""
+        (self._answers / "pause").write_text(str(seconds), encoding="utf-8")
 
     def vanish(self) -> None:
         """Be on the PATH no more."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from services.trainer.engine import memory, model
+from services.trainer.engine import environment, measuring, memory, model
 from services.trainer.engine.batching import BatchPlan, MicroBatch, Step
 from services.trainer.engine.errors import BadStepError, NonFiniteLossError, Stopped
 from services.trainer.engine.events import EventLog
@@ -19,6 +19,7 @@ from services.trainer.engine.objectives import PAIRED, WITH_REFERENCE, Objective
 from services.trainer.engine.packing import split_evenly
 from services.trainer.engine.parallel import group, place, starting
 from services.trainer.engine.parallel.strategy import Strategy
+from services.trainer.engine.products import products_of
 from services.trainer.engine.reading import Rows, read_rows
 from services.trainer.engine.recovery import check_step, check_validation, lines_of, recover, save_sound
 from services.trainer.engine.rendering import template_text
@@ -125,6 +126,7 @@ def prepare(spec: TrainSpec, events: EventLog) -> Run:
         ),
         totals=Totals(),
         mishaps=Mishaps.read(spec.output_dir),
+        products=products_of(trainable),
     )
     starting.draw_apart(spec.seed, 0)
     trainable.causal.base_model.register_forward_hook(lambda *_: events.worked())
@@ -176,6 +178,8 @@ def _announce(run: Run, rows: Rows, cutoff: int) -> None:
     run.events.emit(
         "started",
         device=run.model.device.type,
+        device_name=measuring.device_name(run.model.device),
+        environment=environment.recorded(),
         precision=run.model.precision,
         devices=place.size(),
         strategy=run.strategy.name,
@@ -237,6 +241,8 @@ def do_step(run: Run, step: Step) -> None:
     tokens = sum(len(each.ids) for index in rows for each in run.objective.items[index].sequences)
     _add(run.totals, step.number, tokens, seconds, loss_value)
     paired = run.spec.objective in PAIRED
+    supervised = run.objective.learned_tokens(rows)
+    costs = measuring.costs(run, tokens, supervised, int(padded_tokens))
     validated = _validate(run, step.number)
     run.events.emit(
         "step",
@@ -246,11 +252,12 @@ def do_step(run: Run, step: Step) -> None:
         learning_rate=rate,
         grad_norm=norm,
         tokens=tokens,
-        supervised_tokens=run.objective.learned_tokens(rows),
+        supervised_tokens=supervised,
         padded_tokens=int(padded_tokens),
         seconds=round(seconds, 4),
         tokens_per_second=round(tokens / seconds, 2),
         peak_memory_bytes=model.peak_memory_bytes(run.model.device),
+        **costs,
         **({"reward_accuracy": won / len(rows), "reward_margin": margin / len(rows)} if paired else {}),
         **validated,
     )

@@ -6,6 +6,7 @@ changes nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, overload
 
@@ -14,6 +15,7 @@ import torch
 from services.trainer.engine import preference_losses
 from services.trainer.engine.batching import BatchPlan, MicroBatch
 from services.trainer.engine.data import Item, Sample
+from services.trainer.engine.layout import laid_out, moved
 from services.trainer.engine.micro_batches import Batch
 from services.trainer.engine.model import TrainableModel
 from services.trainer.engine.packing import split_evenly
@@ -48,6 +50,7 @@ class Objective:
         self.pad_id = pad_id
         self.lengths = lengths_of(items)
         self._learned = learned_of(items)
+        self._waited = 0.0
 
     def prepare(self, trainable: TrainableModel, strategy: Strategy, most_tokens: int) -> None:
         """Look at the model before it has learned anything."""
@@ -65,8 +68,16 @@ class Objective:
 
     def collate(self, trainable: TrainableModel, indices: Sequence[int]) -> Batch:
         """A micro batch of items on the device."""
+        began = time.perf_counter()
         sequences = [each for index in indices for each in self.items[index].sequences]
-        return trainable.collate(sequences, self.pad_id)
+        batch = laid_out(trainable, sequences, self.pad_id)
+        self._waited += time.perf_counter() - began
+        return moved(batch, trainable.device)
+
+    def take_wait(self) -> float:
+        """Seconds in which items were read and laid out since this was asked last."""
+        waited, self._waited = self._waited, 0.0
+        return waited
 
     def loss(self, trainable: TrainableModel, batch: Batch, indices: Sequence[int]) -> Loss:  # noqa: ARG002
         """The loss of a micro batch that `collate` made of these items."""

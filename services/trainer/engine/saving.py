@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -100,11 +101,13 @@ def save(run: Run) -> None:
     if (step == 0 and not run.goes_back) or group.of_first(lambda: checkpoint.is_valid(target)):
         return
     run.events.enter_phase("saving")
+    began = time.perf_counter()
     with telling_full_disk(f"the checkpoint of step {step}", run.checkpoints):
         _write(run, target)
     if place.is_first():
         checkpoint.prune(run.checkpoints, run.spec.keep_checkpoints, run.totals.best.step)
-        run.events.emit("checkpoint", step=step, path=str(target))
+        seconds = round(time.perf_counter() - began, 4)
+        run.events.emit("checkpoint", step=step, path=str(target), seconds=seconds)
     # Whoever is told to stop ends after this, and its end would end the first.
     group.wait()
     run.events.enter_phase("training")

@@ -12,6 +12,7 @@ from services.trainer.engine.events import EventLog
 from services.trainer.engine.mishaps import Mishaps
 from services.trainer.engine.objectives import Objective
 from services.trainer.engine.parallel.strategy import Strategy
+from services.trainer.engine.products import Products
 from services.trainer.engine.schedules import Schedule
 from services.trainer.engine.spec import TrainSpec
 from services.trainer.engine.validation import Best, Validation
@@ -47,6 +48,8 @@ class Run:
     validation: Validation
     totals: Totals
     mishaps: Mishaps
+    products: Products | None = None
+    """What a token is multiplied with; None where that is not known."""
 
     @property
     def checkpoints(self) -> Path:

@@ -40,7 +40,7 @@ class Programs:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._left: Process | None = None
 
     async def output(self, command: Sequence[str]) -> str:
@@ -54,12 +54,12 @@ class Programs:
             raise ProgramError("stuck", words)
         process = await _start(command)
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self.seconds):
                 printed = await _all_of(process)
                 code = await process.wait()
         except TimeoutError:
             raise ProgramError(
-                "timeout", f"{command[0]} gave no answer within {self._seconds:g} s; it was killed"
+                "timeout", f"{command[0]} gave no answer within {self.seconds:g} s; it was killed"
             ) from None
         finally:
             await self._end(process)

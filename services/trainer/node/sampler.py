@@ -48,7 +48,7 @@ class Sampler:
 
     Args:
         interval_seconds: between two looks.
-        deadline_seconds: of one call of a tool.
+        programs: runs the tools, each with a deadline.
         find: the tools on this machine, the best first.
         clock: seconds that never go back.
     """
@@ -56,14 +56,14 @@ class Sampler:
     def __init__(
         self,
         interval_seconds: float,
-        deadline_seconds: float,
+        programs: Programs,
         find: Callable[[], Sequence[Tool]] = find_tools,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._interval = interval_seconds
         self._find = find
         self._clock = clock
-        self._programs = Programs(deadline_seconds)
+        self._programs = programs
         self._answered_at = 0.0
         self._last = Sample()
         self.failures: Counter[str] = Counter()

@@ -41,14 +41,18 @@ def _loaded(text: str) -> dict[str, Any]:
     if start < 0 or end < start:
         raise UnreadableError("there is no JSON object in it")
     text = text[start : end + 1]
-    for attempt in (lambda: text, lambda: mended(text)):
-        try:
-            content = json.loads(attempt())
-        except ValueError:
-            continue
-        if isinstance(content, dict):
-            return content
-    raise UnreadableError("the JSON cannot be read")
+    content = _parsed(text) or _parsed(mended(text))
+    if not isinstance(content, dict):
+        raise UnreadableError("the JSON cannot be read")
+    return content
+
+
+def _parsed(text: str) -> Any:
+    """What a text says; None where it is no JSON."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def mended(text: str) -> str:
