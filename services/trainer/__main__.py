@@ -14,13 +14,16 @@ from services.trainer.code_version import code_version
 from services.trainer.config import TrainerConfig
 from services.trainer.deletion import Deletion
 from services.trainer.metrics import TrainerMetrics, count_runs
+from services.trainer.node.dcu_environment import is_dcu_node, run_environment
 from services.trainer.node.device_metrics import DeviceMetrics
+from services.trainer.node.probing import Prober
 from services.trainer.node.programs import Programs
 from services.trainer.node.sampler import Sampler
+from services.trainer.node.service import TrainerNodeServicer
 from services.trainer.service import ModelServicer, TrainingServicer
 from services.trainer.store import Store
 from services.trainer.worker import PrepareWorker, TrainWorker
-from sishu.trainer.v1 import model_service_pb2_grpc, training_service_pb2_grpc
+from sishu.trainer.v1 import model_service_pb2_grpc, trainer_node_service_pb2_grpc, training_service_pb2_grpc
 
 SMI_SECONDS = 4.0
 """A tool of a driver that says nothing for so long hangs; the slowest call of all takes one."""
@@ -32,9 +35,11 @@ def build(parts: Parts) -> Built:
     store, metrics = Store(parts.pool, parts.jobs), TrainerMetrics(parts.metrics.registry, config.peak_flops)
     deletion = Deletion(store, parts.storage, home)
     preparer = PrepareWorker(parts.jobs, store, home / "models", config.engine_python)
-    trainer = TrainWorker(parts, store, metrics, config)
+    environment = run_environment(os.environ, is_dcu=config.device != "cpu" and is_dcu_node())
+    trainer = TrainWorker(parts, store, metrics, config, environment)
     sampler = Sampler(config.sample_seconds, Programs(SMI_SECONDS))
     parts.metrics.registry.register(DeviceMetrics(sampler))
+    prober = Prober(config.engine_python, config.device, sampler, environment)
     return Built(
         servicers=[
             Servicer(
@@ -46,6 +51,11 @@ def build(parts: Parts) -> Built:
                 "sishu.trainer.v1.TrainingService",
                 training_service_pb2_grpc.add_TrainingServiceServicer_to_server,
                 TrainingServicer(store, parts.client, deletion, code_version()),
+            ),
+            Servicer(
+                "sishu.trainer.v1.TrainerNodeService",
+                trainer_node_service_pb2_grpc.add_TrainerNodeServiceServicer_to_server,
+                TrainerNodeServicer(parts.pool, sampler, prober),
             ),
         ],
         handlers={"prepare_model": preparer.prepare_model, "train": trainer.train},

@@ -103,6 +103,7 @@ def run_to_pb(run: TrainingRun) -> training_run_pb2.TrainingRun:
         base_model_sha256=run.base_model_sha256,
         code_version=run.code_version,
         engine_versions=run.engine_versions,
+        engine_environment=run.engine_environment,
         training_rows=row_counts_to_pb(run.row_counts.get("train")),
         validation_rows=row_counts_to_pb(run.row_counts.get("validation")),
         renderer_sha256=run.renderer_sha256,

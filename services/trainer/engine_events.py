@@ -15,7 +15,14 @@ from services.trainer.training_runs import TrainingStep, TrainingSummary
 MOST_EVENTS = 1000
 """Read at once."""
 
-FACTS = ("versions", "chat_template_sha256", "renderer_sha256", "base_model_sha256", "truncation")
+FACTS = (
+    "versions",
+    "environment",
+    "chat_template_sha256",
+    "renderer_sha256",
+    "base_model_sha256",
+    "truncation",
+)
 """What is kept of a `started` event, beside what the summary shows."""
 
 Event = dict[str, Any]

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -30,20 +30,22 @@ DISK_FULL = 6
 
 
 @asynccontextmanager
-async def engine(command: Sequence[str], work: Path, stop_seconds: float) -> AsyncIterator[Process]:
+async def engine(
+    command: Sequence[str], work: Path, stop_seconds: float, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Process]:
     """Run a program in a process group of its own; on the way out it is stopped, and gone.
 
     Its output goes to `engine.log`. It dies with this process (see `launcher`).
     """
-    process = await start(command, work)
+    process = await start(command, work, environment)
     try:
         yield process
     finally:
         await stop(process, stop_seconds)
 
 
-async def start(command: Sequence[str], work: Path) -> Process:
-    """Start a program through the launcher."""
+async def start(command: Sequence[str], work: Path, environment: Mapping[str, str] | None = None) -> Process:
+    """Start a program through the launcher, with variables beside those of this process."""
     log = await asyncio.to_thread((work / LOG_NAME).open, "ab")
     with log:
         return await asyncio.create_subprocess_exec(
@@ -54,6 +56,7 @@ async def start(command: Sequence[str], work: Path) -> Process:
             str(os.getpid()),
             *command,
             cwd=ROOT,
+            env={**os.environ, **(environment or {})},
             stdin=DEVNULL,
             stdout=log,
             stderr=log,

@@ -119,6 +119,12 @@ class TrainingRun:
         return dict(versions) if isinstance(versions, Mapping) else {}
 
     @property
+    def engine_environment(self) -> dict[str, str]:
+        """Variables of the computation that the engine found, by name; empty before it has said them."""
+        environment = self.engine.get("environment")
+        return dict(environment) if isinstance(environment, Mapping) else {}
+
+    @property
     def row_counts(self) -> dict[str, dict[str, int]]:
         """What became of the rows, by split; empty before they are tokenized."""
         counts = self.engine.get("row_counts")

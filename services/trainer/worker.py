@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -67,9 +68,25 @@ class PrepareWorker:
 
 
 class TrainWorker:
-    """Does the items of `train` jobs: each in `runs/<id>` of this machine's state folder."""
+    """Does the items of `train` jobs: each in `runs/<id>` of this machine's state folder.
 
-    def __init__(self, parts: Parts, store: Store, metrics: TrainerMetrics, config: TrainerConfig) -> None:
+    Args:
+        parts: of the room.
+        store: the room's tables.
+        metrics: where is told what goes on.
+        config: of the room.
+        environment: variables that engines get beside those of this process.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        store: Store,
+        metrics: TrainerMetrics,
+        config: TrainerConfig,
+        environment: Mapping[str, str],
+    ) -> None:
+        self._environment = environment
         self._jobs = parts.jobs
         self._store = store
         self._storage = parts.storage
@@ -209,7 +226,7 @@ class TrainWorker:
             str(work / artifacts.SPEC),
         ]
         try:
-            async with engine(command, work, self._config.stop_seconds) as process:
+            async with engine(command, work, self._config.stop_seconds, self._environment) as process:
                 log.info("engine_started", run_id=run.id, pid=process.pid)
                 await follower.until_exit(process, self._config.silence_seconds, self._config.stall_seconds)
             await follower.drain(self._config.patience_seconds)

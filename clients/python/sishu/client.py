@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from sishu.ingest.v1.project_service_pb2_grpc import ProjectServiceAsyncStub
     from sishu.ingest.v1.section_service_pb2_grpc import SectionServiceAsyncStub
     from sishu.trainer.v1.model_service_pb2_grpc import ModelServiceAsyncStub
+    from sishu.trainer.v1.trainer_node_service_pb2_grpc import TrainerNodeServiceAsyncStub
     from sishu.trainer.v1.training_service_pb2_grpc import TrainingServiceAsyncStub
 
 CALL_SECONDS = 60.0
@@ -146,6 +147,8 @@ class Client:
     """Training runs, in the trainer room."""
     models: ModelServiceAsyncStub = service("trainer", "trainer.v1.model_service")
     """Models, in the trainer room."""
+    trainer_node: TrainerNodeServiceAsyncStub = service("trainer", "trainer.v1.trainer_node_service")
+    """The machine that trains, in the trainer room."""
     deployments: DeploymentServiceAsyncStub = service("inference", "inference.v1.deployment_service")
     """Deployments, in the inference room."""
     candidates: CandidateServiceAsyncStub = service("generation", "generation.v1.candidate_service")

@@ -8,9 +8,9 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from services.trainer.engine_process import LAUNCHER, signal_group
+from services.trainer.engine_process import LAUNCHER, ROOT, signal_group
 
 MOST_BYTES = 4 * 2**20
 """What a tool may print; the largest of them prints some KiB a card."""
@@ -52,7 +52,7 @@ class Programs:
         if self._left is not None and self._left.returncode is None:
             words = f"{command[0]}: process {self._left.pid} was killed and is not gone; look at the driver"
             raise ProgramError("stuck", words)
-        process = await _start(command)
+        process = await start(command, DEVNULL)
         try:
             async with asyncio.timeout(self.seconds):
                 printed = await _all_of(process)
@@ -76,8 +76,14 @@ class Programs:
             await asyncio.wait_for(process.wait(), KILL_SECONDS)
 
 
-async def _start(command: Sequence[str]) -> Process:
-    """Start a tool; it dies with this process and sees none of the room's secrets (see `launcher`)."""
+async def start(command: Sequence[str], errors: int, environment: Mapping[str, str] | None = None) -> Process:
+    """Start a program; it dies with this process and sees none of the room's secrets (see `launcher`).
+
+    Args:
+        command: the program and its arguments.
+        errors: where its errors go, `DEVNULL` or `STDOUT`.
+        environment: variables that it gets beside this process's.
+    """
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
@@ -87,7 +93,9 @@ async def _start(command: Sequence[str]) -> Process:
         *command,
         stdin=DEVNULL,
         stdout=PIPE,
-        stderr=DEVNULL,
+        stderr=errors,
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
         start_new_session=True,
     )
 

@@ -70,6 +70,11 @@ class Sampler:
         """Tries that gave nothing, by reason."""
 
     @property
+    def deadline_seconds(self) -> float:
+        """Of one call of a tool."""
+        return self._programs.seconds
+
+    @property
     def sample(self) -> Sample:
         """What is known now."""
         if not self._last.tool:

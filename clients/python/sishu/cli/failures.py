@@ -15,6 +15,7 @@ from sishu.cli import (
     dataset_failures,
     generation_failures,
     ingest_failures,
+    trainer_failures,
     training_failures,
 )
 from sishu.cli.texts import LANGUAGE
@@ -281,7 +282,14 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "OUT_OF_MEMORY": ("空闲内存放不下这个模型；请卸载别的模型，或换更小的模型（日志：{log}）",),
     "OUTPUT_UNWRITABLE": ("无法写入输出文件夹 {path}；请用 --out 另选一个",),
 }
-for ROOM in (command_failures, ingest_failures, generation_failures, dataset_failures, training_failures):
+for ROOM in (
+    command_failures,
+    ingest_failures,
+    generation_failures,
+    dataset_failures,
+    training_failures,
+    trainer_failures,
+):
     for REASON, TOLD in ROOM.SENTENCES.items():
         SENTENCES[REASON] = SENTENCES.get(REASON, ()) + TOLD
 

@@ -57,6 +57,7 @@ GROUPS = {
     "genre": "genres:app",
     "review": "reviews:app",
     "job": "jobs:app",
+    "trainer": "trainer:app",
 }
 """Groups of commands by their names, and where they are."""
 MOST_WITHOUT_COMMAND = 2

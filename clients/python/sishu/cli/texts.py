@@ -18,6 +18,7 @@ from sishu.cli.leak_texts import LEAK_TEXTS
 from sishu.cli.question_template_texts import QUESTION_TEMPLATE_TEXTS
 from sishu.cli.run_texts import RUN_TEXTS
 from sishu.cli.statistics_texts import STATISTICS_TEXTS
+from sishu.cli.trainer_texts import TRAINER_TEXTS
 
 LANGUAGES = ("en", "zh")
 
@@ -34,6 +35,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **LEAK_TEXTS,
     **DATASET_TEXTS,
     **STATISTICS_TEXTS,
+    **TRAINER_TEXTS,
     "app": (
         "Sishu turns a folder of documents into a language model that has learned them.",
         "私塾：把一个文件夹的文档变成学会了它们的语言模型。",

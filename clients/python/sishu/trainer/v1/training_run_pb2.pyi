@@ -86,6 +86,26 @@ class TrainingRun(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class EngineEnvironmentEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
@@ -103,6 +123,7 @@ class TrainingRun(_message.Message):
     BASE_MODEL_SHA256_FIELD_NUMBER: _builtins.int
     CODE_VERSION_FIELD_NUMBER: _builtins.int
     ENGINE_VERSIONS_FIELD_NUMBER: _builtins.int
+    ENGINE_ENVIRONMENT_FIELD_NUMBER: _builtins.int
     TRAINING_ROWS_FIELD_NUMBER: _builtins.int
     VALIDATION_ROWS_FIELD_NUMBER: _builtins.int
     RENDERER_SHA256_FIELD_NUMBER: _builtins.int
@@ -157,6 +178,10 @@ class TrainingRun(_message.Message):
         """Versions that the engine says it runs on: `python`, `torch`, `transformers`, `peft`; empty before it has loaded the model. OUTPUT_ONLY."""
 
     @_builtins.property
+    def engine_environment(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Environment variables that change how the engine computes, as it found them: those of CUDA, HIP, HSA, NCCL, RCCL, torch and the like; empty before it has loaded the model. OUTPUT_ONLY."""
+
+    @_builtins.property
     def training_rows(self) -> _training_row_pb2.TrainingRowCounts:
         """What became of the training rows; ListTrainingRows tells which. Unset before they are tokenized. OUTPUT_ONLY."""
 
@@ -184,13 +209,14 @@ class TrainingRun(_message.Message):
         base_model_sha256: _builtins.str = ...,
         code_version: _builtins.str = ...,
         engine_versions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        engine_environment: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         training_rows: _training_row_pb2.TrainingRowCounts | None = ...,
         validation_rows: _training_row_pb2.TrainingRowCounts | None = ...,
         renderer_sha256: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "create_time", b"create_time", "failure", b"failure", "job", b"job", "summary", b"summary", "training_rows", b"training_rows", "update_time", b"update_time", "validation_rows", b"validation_rows"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model_id", b"base_model_id", "base_model_sha256", b"base_model_sha256", "code_version", b"code_version", "config", b"config", "create_time", b"create_time", "dataset_content_sha256", b"dataset_content_sha256", "dataset_version_id", b"dataset_version_id", "engine_versions", b"engine_versions", "failure", b"failure", "id", b"id", "job", b"job", "model_id", b"model_id", "name", b"name", "project_id", b"project_id", "renderer_sha256", b"renderer_sha256", "state", b"state", "summary", b"summary", "training_rows", b"training_rows", "update_time", b"update_time", "validation_rows", b"validation_rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model_id", b"base_model_id", "base_model_sha256", b"base_model_sha256", "code_version", b"code_version", "config", b"config", "create_time", b"create_time", "dataset_content_sha256", b"dataset_content_sha256", "dataset_version_id", b"dataset_version_id", "engine_environment", b"engine_environment", "engine_versions", b"engine_versions", "failure", b"failure", "id", b"id", "job", b"job", "model_id", b"model_id", "name", b"name", "project_id", b"project_id", "renderer_sha256", b"renderer_sha256", "state", b"state", "summary", b"summary", "training_rows", b"training_rows", "update_time", b"update_time", "validation_rows", b"validation_rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
