@@ -157,7 +157,7 @@ def bf16(device: Any) -> Found:
     torch.manual_seed(0)
     left, right = (torch.randn(256, 256, device=device).bfloat16().requires_grad_() for _ in range(2))
     product = left @ right
-    product.sum().backward()
+    product.sum().backward()  # type: ignore[no-untyped-call]
     exact = left.detach().float() @ right.detach().float()
     error = float((product.detach().float() - exact).norm() / exact.norm())
     large = float((torch.full((4, 4), 1e30, device=device).bfloat16() * 1e6).float().max())
@@ -178,18 +178,19 @@ def sdpa(device: Any, backend: str) -> Found:
         "efficient": SDPBackend.EFFICIENT_ATTENTION,
         "math": SDPBackend.MATH,
     }
-    inputs = _attention_inputs(device, (1, 4, 128, 64))
+    query, key, value = _attention_inputs(device, (1, 4, 128, 64))
     try:
         with sdpa_kernel(kinds[backend]):
-            found = functional.scaled_dot_product_attention(*inputs, is_causal=True)
-            found.sum().backward()
+            found = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+            found.sum().backward()  # type: ignore[no-untyped-call]
     except RuntimeError as error:
         # How torch says that it was built without the kernel, or that the device cannot run it.
         if NO_KERNEL.search(str(error)):
             raise Absent(_first_line(error)) from None
         raise
+    query, key, value = (each.detach().float() for each in (query, key, value))
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-        exact = functional.scaled_dot_product_attention(*(each.float() for each in inputs), is_causal=True)
+        exact = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
     return _held_against(found, exact)
 
 
@@ -220,9 +221,9 @@ def flash_attn(device: Any) -> Found:
     inputs = _attention_inputs(device, (1, 128, 4, 64))
     found = package.flash_attn_func(*inputs, causal=True)
     found.sum().backward()
+    query, key, value = (each.detach().float().transpose(1, 2) for each in inputs)
     with torch.no_grad():
-        turned = (each.float().transpose(1, 2) for each in inputs)
-        exact = functional.scaled_dot_product_attention(*turned, is_causal=True).transpose(1, 2)
+        exact = functional.scaled_dot_product_attention(query, key, value, is_causal=True).transpose(1, 2)
     return _held_against(found, exact)
 
 
@@ -264,18 +265,25 @@ def _gemm_rate(device: Any, dtype: Any, size: int) -> float:
     import torch  # noqa: PLC0415
 
     left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    wait = (lambda: torch.cuda.synchronize(device)) if device.type == "cuda" else (lambda: None)
     for _ in range(2):
         torch.mm(left, right)
-    wait()
+    _wait(device)
     began, done = time.perf_counter(), 0
     while time.perf_counter() - began < GEMM_SECONDS or not done:
         for _ in range(4):
             torch.mm(left, right)
         done += 4
         # Launches return at once; without this thousands would be under way.
-        wait()
+        _wait(device)
     return 2.0 * size**3 * done / (time.perf_counter() - began)
+
+
+def _wait(device: Any) -> None:
+    """Until the device has done what it was told."""
+    import torch  # noqa: PLC0415
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def all_gather(device: Any) -> Found:
