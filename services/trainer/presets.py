@@ -6,18 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from services.runtime.errors import InvalidArgument
-from services.trainer.planning import Cards, ModelShape, Plan, step_seconds
+from services.trainer.estimating.accelerators import find_accelerator
+from services.trainer.estimating.estimates import Estimate, Hardware, estimate
+from services.trainer.estimating.named_models import named_model
+from services.trainer.estimating.trainings import Rows
 from services.trainer.training_config import TrainingConfig
 
-QWEN2_32B = ModelShape(layers=64, hidden=5120, kv_width=1024, ffn=27648, vocabulary=152064, lora_rank=16)
-K100_AI = Cards(count=8, flops=196e12, efficiency=0.5, memory_bytes=68.7e9, gather_rate=14.8e9)
-"""Peak and memory as published; the rate of gathers is what remains of a published run's 9.16 s a
-micro-batch when its products are taken off. None of it was measured by us."""
+NAMED_MODEL, ACCELERATOR = "qwen2.5-32b", "K100-AI"
 STEP_ROWS = 256
-ROW_TOKENS = 711.6
-"""Mean tokens of a row in that run."""
-CARD_TOKENS = STEP_ROWS * ROW_TOKENS / K100_AI.count
-"""Tokens of a step on one card."""
+ROWS = Rows(longest_tokens=2048, mean_tokens=711.6, count=900)
+"""Of the published run."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,6 @@ class Preset:
     name: str
     title: str
     settings: Mapping[str, object]
-    plan: Plan
 
     @property
     def config(self) -> dict[str, object]:
@@ -36,9 +33,18 @@ class Preset:
         return {name: value for name, value in self.settings.items() if name in known}
 
     @property
+    def estimate(self) -> Estimate:
+        """What it needs for the model and on the cards that it is for."""
+        shape = named_model(NAMED_MODEL)
+        assert shape is not None  # noqa: S101  # the table has it
+        config = TrainingConfig(**self.config)  # type: ignore[arg-type]  # the same names
+        hardware = Hardware(find_accelerator(ACCELERATOR))
+        return estimate(config, shape, hardware, ROWS, stage=config.deepspeed_stage, epochs=config.epochs)
+
+    @property
     def tokens_per_second(self) -> float:
         """Predicted real tokens a second of all cards together."""
-        return K100_AI.count * CARD_TOKENS / step_seconds(QWEN2_32B, K100_AI, self.plan, CARD_TOKENS)
+        return self.estimate.speed.tokens_per_second
 
 
 TUTORIAL: dict[str, object] = {
@@ -64,13 +70,11 @@ PRESETS = {
             "dcu-k100ai-32b",
             "32B model on 8 K100-AI cards, LoRA, ZeRO-3: batch 1 × accumulation 32 a card",
             TUTORIAL,
-            Plan(2048, recompute=True),
         ),
         Preset(
             "dcu-k100ai-32b-fast",
             "The same rows in every step, in micro-batches as large as is fastest",
             {**TUTORIAL, "batch_tokens": 16_384},
-            Plan(16_384, recompute=True),
         ),
     )
 }

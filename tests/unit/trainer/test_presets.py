@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from services.runtime.errors import InvalidArgument
 from services.trainer.convert import training_config
 from services.trainer.engine import memory
+from services.trainer.estimating.accelerators import find_accelerator
+from services.trainer.estimating.advice import WARN_SHARE, fastest
+from services.trainer.estimating.estimates import rates_of
+from services.trainer.estimating.memory import memory_of
+from services.trainer.estimating.speed import gather_seconds, hardware_flops, speed_of
+from services.trainer.estimating.trainings import LARGEST_MICRO_BATCH
 from services.trainer.llama_factory.saying import FIELDS
 from services.trainer.llama_factory.translation import translate
-from services.trainer.planning import (
-    LARGEST_MICRO_BATCH,
-    USABLE,
-    Cards,
-    Plan,
-    card_bytes,
-    fastest,
-    gather_seconds,
-    products_seconds,
-)
-from services.trainer.presets import (
-    CARD_TOKENS,
-    K100_AI,
-    PRESETS,
-    QWEN2_32B,
-    ROW_TOKENS,
-    preset_fields,
-)
+from services.trainer.presets import PRESETS, ROWS, STEP_ROWS, preset_fields
 from services.trainer.translation_convert import preset_to_pb
 from sishu.trainer.v1.training_config_pb2 import TrainingConfig
 
@@ -48,15 +39,21 @@ deepspeed: ds_z3_config.json
 """
 
 
+WORK = FAST.estimate.work
+RATES = rates_of(FAST.estimate.hardware, training_config(TrainingConfig(), "dcu-k100ai-32b"))
+STEP_TOKENS = STEP_ROWS * ROWS.mean_tokens
+
+
 def test_the_shape_is_that_of_the_published_run() -> None:
-    assert QWEN2_32B.adapters == 134_217_728
-    assert QWEN2_32B.parameters == pytest.approx(32_898_094_080 - 134_217_728, rel=1e-4)
-    assert QWEN2_32B.multiplied == pytest.approx(31.98e9, rel=1e-3)
+    shape = WORK.architecture
+    assert shape.adapters(16) == WORK.learned == 134_217_728
+    assert shape.parameters == 32_898_094_080 - 134_217_728
+    assert shape.multiplied == pytest.approx(31.98e9, rel=1e-3)
 
 
 def test_the_rates_of_a_card_give_the_published_run_back() -> None:
-    products = products_seconds(QWEN2_32B, K100_AI, ROW_TOKENS, recompute=True)
-    assert gather_seconds(QWEN2_32B, K100_AI) + products == pytest.approx(9.16, rel=0.01)
+    products = ROWS.mean_tokens * hardware_flops(WORK) / RATES.products
+    assert gather_seconds(WORK, RATES) + products == pytest.approx(9.16, rel=0.01)
 
 
 def test_the_first_preset_is_the_tutorials_table() -> None:
@@ -67,26 +64,38 @@ def test_the_first_preset_is_the_tutorials_table() -> None:
     assert {name: found.config[name] for name in SLOW.config} == SLOW.config
 
 
-def test_the_fast_preset_is_what_the_plan_finds_and_learns_the_same() -> None:
-    assert fastest(QWEN2_32B, K100_AI, CARD_TOKENS) == FAST.plan
-    assert FAST.settings["batch_tokens"] == FAST.plan.micro_tokens
+def test_the_fast_preset_is_what_the_advice_finds_and_learns_the_same() -> None:
+    for preset in (SLOW, FAST):
+        found = preset.estimate.fastest
+        assert found is not None
+        assert found.work == WORK
+        changed = {each.field: each.value for each in found.changes}
+        assert {**preset.settings, **changed} == FAST.settings
     assert {**FAST.settings, "batch_tokens": 0} == {**SLOW.settings, "batch_tokens": 0}
     assert FAST.tokens_per_second / SLOW.tokens_per_second == pytest.approx(2.3, abs=0.05)
     assert FAST.tokens_per_second / 621.5 == pytest.approx(4.9, abs=0.05)
-    assert card_bytes(QWEN2_32B, K100_AI, FAST.plan) == pytest.approx(32.6e9, rel=0.01)
+    assert FAST.estimate.memory.total == pytest.approx(32.6e9, rel=0.01)
 
 
-def test_a_plan_fits_and_none_is_found_where_none_does() -> None:
-    for memory_bytes in (24e9, 40e9, 80e9):
-        cards = Cards(8, 196e12, 0.5, memory_bytes, 14.8e9)
-        assert card_bytes(QWEN2_32B, cards, fastest(QWEN2_32B, cards, 20_000)) <= USABLE * memory_bytes
-    with pytest.raises(ValueError, match="fits"):
-        fastest(QWEN2_32B, Cards(8, 196e12, 0.5, 12e9, 14.8e9), 20_000)
+def test_advice_fits_and_there_is_none_where_nothing_does() -> None:
+    for free in (24e9, 40e9, 80e9):
+        found = fastest(WORK, RATES, free, STEP_TOKENS)
+        assert found is not None
+        assert memory_of(found.work).total <= WARN_SHARE * free
+    assert fastest(WORK, RATES, 12e9, STEP_TOKENS) is None
 
 
 def test_where_gathers_cost_nothing_nothing_is_computed_twice() -> None:
-    assert not fastest(QWEN2_32B, Cards(8, 196e12, 0.5, 68.7e9, 1e18), 20_000).recompute
-    assert Plan(LARGEST_MICRO_BATCH, recompute=True).micro_tokens == memory.ENOUGH_TOKENS
+    free, short = find_accelerator("K100-AI").memory_bytes, replace(WORK, row_tokens=1024)
+    found = fastest(short, replace(RATES, gather=1e18), free, STEP_TOKENS)
+    assert found is not None
+    assert not found.work.recompute
+    assert FAST.settings["batch_tokens"] == LARGEST_MICRO_BATCH == memory.ENOUGH_TOKENS
+
+
+def test_a_step_in_single_rows_takes_as_long_as_the_published_one() -> None:
+    single = replace(WORK, micro_tokens=712)
+    assert speed_of(single, RATES, STEP_TOKENS).tokens_per_second == pytest.approx(621.5, rel=0.01)
 
 
 def test_a_preset_fills_what_is_not_said() -> None:
@@ -96,4 +105,4 @@ def test_a_preset_fills_what_is_not_said() -> None:
     assert preset_fields("") == {}
     with pytest.raises(InvalidArgument, match="there are dcu-k100ai-32b, dcu-k100ai-32b-fast"):
         preset_fields("dcu")
-    assert preset_to_pb(FAST).predicted_tokens_per_second == 3032
+    assert preset_to_pb(FAST).predicted_tokens_per_second == 3030
