@@ -13,6 +13,8 @@ from services.runtime.server import Servicer
 from services.trainer.code_version import code_version
 from services.trainer.config import TrainerConfig
 from services.trainer.deletion import Deletion
+from services.trainer.estimate_service import EstimateServicer
+from services.trainer.estimate_store import EstimateStore
 from services.trainer.metrics import TrainerMetrics, count_runs
 from services.trainer.node.dcu_environment import is_dcu_node, run_environment
 from services.trainer.node.device_metrics import DeviceMetrics
@@ -20,10 +22,16 @@ from services.trainer.node.probing import Prober
 from services.trainer.node.programs import Programs
 from services.trainer.node.sampler import Sampler
 from services.trainer.node.service import TrainerNodeServicer
+from services.trainer.preflight import Preflight
 from services.trainer.service import ModelServicer, TrainingServicer
 from services.trainer.store import Store
 from services.trainer.worker import PrepareWorker, TrainWorker
-from sishu.trainer.v1 import model_service_pb2_grpc, trainer_node_service_pb2_grpc, training_service_pb2_grpc
+from sishu.trainer.v1 import (
+    estimate_service_pb2_grpc,
+    model_service_pb2_grpc,
+    trainer_node_service_pb2_grpc,
+    training_service_pb2_grpc,
+)
 
 SMI_SECONDS = 4.0
 """A tool of a driver that says nothing for so long hangs; the slowest call of all takes one."""
@@ -34,9 +42,11 @@ def build(parts: Parts) -> Built:
     config, home = read(TrainerConfig, os.environ), parts.config.home
     store, metrics = Store(parts.pool, parts.jobs), TrainerMetrics(parts.metrics.registry, config.peak_flops)
     deletion = Deletion(store, parts.storage, home)
-    preparer = PrepareWorker(parts.jobs, store, home / "models", config.engine_python)
+    estimates = EstimateStore(parts.pool)
+    preflight = Preflight(estimates, config.accelerator)
+    preparer = PrepareWorker(parts.jobs, store, home / "models", config.engine_python, estimates)
     environment = run_environment(os.environ, is_dcu=config.device != "cpu" and is_dcu_node())
-    trainer = TrainWorker(parts, store, metrics, config, environment)
+    trainer = TrainWorker(parts, store, metrics, config, preflight, environment)
     sampler = Sampler(config.sample_seconds, Programs(SMI_SECONDS))
     parts.metrics.registry.register(DeviceMetrics(sampler))
     prober = Prober(config.engine_python, config.device, sampler, environment)
@@ -50,7 +60,12 @@ def build(parts: Parts) -> Built:
             Servicer(
                 "sishu.trainer.v1.TrainingService",
                 training_service_pb2_grpc.add_TrainingServiceServicer_to_server,
-                TrainingServicer(store, parts.client, deletion, code_version()),
+                TrainingServicer(store, parts.client, deletion, code_version(), preflight),
+            ),
+            Servicer(
+                "sishu.trainer.v1.EstimateService",
+                estimate_service_pb2_grpc.add_EstimateServiceServicer_to_server,
+                EstimateServicer(store, estimates, config.accelerator),
             ),
             Servicer(
                 "sishu.trainer.v1.TrainerNodeService",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from services.runtime.base_models import BaseModelInfo, describe_base_model, resolve_base_model
 
@@ -49,3 +51,9 @@ async def describe(folder: Path) -> BaseModelInfo:
         InvalidArgument: no config, no weights, or a damaged header.
     """
     return await asyncio.to_thread(describe_base_model, folder)
+
+
+async def read_config(folder: Path) -> dict[str, Any]:
+    """The content of a Hugging Face folder's config.json, which `describe` has found to be there."""
+    content: dict[str, Any] = json.loads(await asyncio.to_thread((folder / "config.json").read_bytes))
+    return content

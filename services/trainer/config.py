@@ -21,6 +21,9 @@ class TrainerConfig:
     """Most bf16 operations a second of one device, for MFU and HFU; 0 takes what is published of its kind."""
     sample_seconds: float = setting("SISHU_TRAINER_SAMPLE_SECONDS", 5.0, least=0.5)
     """Seconds between two looks at the accelerators by hy-smi, rocm-smi or nvidia-smi."""
+    accelerator: str = setting("SISHU_TRAINER_ACCELERATOR", "")
+    """Name of the devices that runs will have, such as `K100-AI`, for estimates and for refusing a run when
+    it is created; empty leaves that to the worker, which looks at its own."""
     threads: int = setting("SISHU_TRAINER_THREADS", 0, least=0)
     """CPU threads of the engine; 0 leaves the choice to torch."""
     stop_seconds: float = setting("SISHU_TRAINER_STOP_SECONDS", 10.0, least=SOME)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from services.runtime.convert import failure_to_pb, job_to_pb, timestamp
+from services.trainer.estimate_convert import memory_estimate_to_pb
 from services.trainer.models import Model
 from services.trainer.presets import preset_fields
 from services.trainer.row_reports import TrainingRow
@@ -107,6 +108,7 @@ def run_to_pb(run: TrainingRun) -> training_run_pb2.TrainingRun:
         training_rows=row_counts_to_pb(run.row_counts.get("train")),
         validation_rows=row_counts_to_pb(run.row_counts.get("validation")),
         renderer_sha256=run.renderer_sha256,
+        memory_estimate=memory_estimate_to_pb(run.memory_estimate),
     )
 
 

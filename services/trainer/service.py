@@ -23,6 +23,7 @@ from services.trainer.dataset_rows import check_version
 from services.trainer.deletion import Deletion
 from services.trainer.llama_factory.translation import translate
 from services.trainer.models import ModelFile, check_name, check_new_model, check_trainable
+from services.trainer.preflight import Preflight
 from services.trainer.presets import PRESETS, by_name
 from services.trainer.row_reports import RowReports
 from services.trainer.store import Store
@@ -99,13 +100,17 @@ class TrainingServicer(TrainingServiceServicer):
 
     Args:
         code_version: version of the code that trains.
+        preflight: refuses what cannot fit.
     """
 
-    def __init__(self, store: Store, client: Client, deletion: Deletion, code_version: str) -> None:
+    def __init__(
+        self, store: Store, client: Client, deletion: Deletion, code_version: str, preflight: Preflight
+    ) -> None:
         self._store = store
         self._client = client
         self._deletion = deletion
         self._code_version = code_version
+        self._preflight = preflight
 
     async def CreateTrainingRun(
         self, request: run_pb.CreateTrainingRunRequest, context: Context
@@ -188,6 +193,7 @@ class TrainingServicer(TrainingServiceServicer):
         config = training_config(wanted.config, preset)
         base = await self._store.get_model(wanted.base_model_id)
         check_trainable(base, wanted.project_id)
+        await self._preflight.check_new(base.id, config)
         content_sha256 = await check_version(
             self._client,
             wanted.dataset_version_id,

@@ -22,7 +22,7 @@ LIMITS = {
 """Smallest and largest value that the engine takes, by the name that field and spec share."""
 
 
-NOT_OF_ENGINE = {"max_rows"}
+NOT_OF_ENGINE = {"max_rows", "ignore_estimate"}
 """Parameters that are done with before the engine starts."""
 
 PREFERENCE_RATE = 5e-5
@@ -169,6 +169,8 @@ class TrainingConfig:
     """Failed steps after which the run fails all the same."""
     rollback_rate: float = 0.5
     """What the learning rate is multiplied by when the run goes back."""
+    ignore_estimate: bool = False
+    """Whether to start although the estimate says that it will not fit."""
 
     @property
     def gives_whole_model(self) -> bool:

@@ -91,6 +91,8 @@ class TrainingRun:
     job: Job
     engine: Mapping[str, object] = field(default_factory=dict)
     """What the engine said of itself: versions, and SHA-256 of chat template and base model."""
+    memory_estimate: Mapping[str, object] | None = None
+    """What was estimated of it before it began: a row of `memory_estimates`."""
 
     @property
     def state(self) -> str:

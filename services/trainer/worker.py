@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -21,11 +22,13 @@ from services.trainer.dataset_rows import fetch_rows, first_rows
 from services.trainer.engine.events import FILE_NAME
 from services.trainer.engine_events import RunLog
 from services.trainer.engine_process import engine, error_of, last_line
+from services.trainer.estimate_store import EstimateStore
 from services.trainer.following import Follower, size_of
 from services.trainer.guarding import AWAY, LOOK_SECONDS, is_closed, patiently, telling, unless, until_closed
 from services.trainer.leases import Lease, this_device
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.models import Made, Model, digest_of, public_name
+from services.trainer.preflight import Preflight
 from services.trainer.store import Store
 from services.trainer.training_config import Place, spec_of
 from services.trainer.training_runs import WAITING, TrainingRun
@@ -40,31 +43,34 @@ class PrepareWorker:
     Args:
         cache: folder of converted models on this machine.
         python: Python that has torch.
+        estimates: keeps what estimates are made from.
     """
 
-    def __init__(self, jobs: Jobs, store: Store, cache: Path, python: Path) -> None:
+    def __init__(self, jobs: Jobs, store: Store, cache: Path, python: Path, estimates: EstimateStore) -> None:
         self._jobs = jobs
         self._store = store
         self._cache = cache
         self._python = python
+        self._estimates = estimates
 
     async def prepare_model(self, item: Item) -> None:
         """Find or make the folder of a base model, and store what identifies it."""
         model = await self._store.get_model(item.resource_id)
         async with telling(self._jobs, item.job_id) as say:
             try:
-                info = await unless(self._describe(model, say), until_closed(self._jobs, item.job_id))
+                info, config = await unless(self._describe(model, say), until_closed(self._jobs, item.job_id))
             except SishuError as error:
                 say(error.message)
                 raise
         async with self._jobs.finish(item) as connection:
             await self._store.set_described(connection, model.id, info)
+            await self._estimates.set_config(connection, model.id, config)
         log.info("model_prepared", model_id=model.id, architecture=info.architecture)
 
-    async def _describe(self, model: Model, say: bases.Say) -> BaseModelInfo:
+    async def _describe(self, model: Model, say: bases.Say) -> tuple[BaseModelInfo, dict[str, Any]]:
         folder = await bases.resolve(model.source, self._cache, self._python, say)
         say("reading the weights")
-        return await bases.describe(folder)
+        return await bases.describe(folder), await bases.read_config(folder)
 
 
 class TrainWorker:
@@ -75,6 +81,7 @@ class TrainWorker:
         store: the room's tables.
         metrics: where is told what goes on.
         config: of the room.
+        preflight: says before a run whether it fits.
         environment: variables that engines get beside those of this process.
     """
 
@@ -84,6 +91,7 @@ class TrainWorker:
         store: Store,
         metrics: TrainerMetrics,
         config: TrainerConfig,
+        preflight: Preflight,
         environment: Mapping[str, str],
     ) -> None:
         self._environment = environment
@@ -93,6 +101,7 @@ class TrainWorker:
         self._client = parts.client
         self._metrics = metrics
         self._config = config
+        self._preflight = preflight
         self._home = parts.config.home
         self._device = this_device(config.device)
         # Both mean the same: a worker that is silent for so long is dead.
@@ -198,6 +207,11 @@ class TrainWorker:
         place = Place(work, folder, rows, self._config.device, self._config.threads, held_out)
         spec = spec_of(run.id, run.config, public_name(base), place)
         await asyncio.to_thread(artifacts.save_spec, work, spec)
+        warning = await self._preflight.check_here(
+            run, folder, rows, self._config.device, self._config.engine_python
+        )
+        if warning:
+            say(warning)
 
     async def _base_folder(self, base: Model, say: bases.Say) -> Path:
         """The folder of the model to train on; one that a run made comes from the bucket."""

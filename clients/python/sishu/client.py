@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from sishu.ingest.v1.document_service_pb2_grpc import DocumentServiceAsyncStub
     from sishu.ingest.v1.project_service_pb2_grpc import ProjectServiceAsyncStub
     from sishu.ingest.v1.section_service_pb2_grpc import SectionServiceAsyncStub
+    from sishu.trainer.v1.estimate_service_pb2_grpc import EstimateServiceAsyncStub
     from sishu.trainer.v1.model_service_pb2_grpc import ModelServiceAsyncStub
     from sishu.trainer.v1.trainer_node_service_pb2_grpc import TrainerNodeServiceAsyncStub
     from sishu.trainer.v1.training_service_pb2_grpc import TrainingServiceAsyncStub
@@ -145,6 +146,8 @@ class Client:
     """Searches for examples that hold questions of benchmarks or exams, in the dataset room."""
     training: TrainingServiceAsyncStub = service("trainer", "trainer.v1.training_service")
     """Training runs, in the trainer room."""
+    estimates: EstimateServiceAsyncStub = service("trainer", "trainer.v1.estimate_service")
+    """Estimates of trainings, in the trainer room."""
     models: ModelServiceAsyncStub = service("trainer", "trainer.v1.model_service")
     """Models, in the trainer room."""
     trainer_node: TrainerNodeServiceAsyncStub = service("trainer", "trainer.v1.trainer_node_service")

@@ -10,14 +10,18 @@ from collections.abc import Sequence
 import torch
 
 from services.trainer.engine.data import Sample
-from services.trainer.engine.model import Batch, TrainableModel, pack, pad
+from services.trainer.engine.micro_batches import Batch, pack, pad
+from services.trainer.engine.model import TrainableModel
+from services.trainer.engine.packing import Segments
 
 _HERE = torch.device("cpu")
 
 
 def laid_out(trainable: TrainableModel, samples: Sequence[Sample], pad_id: int) -> Batch:
     """Samples as a micro batch of the kind that the model takes, on the CPU."""
-    return pack(samples, _HERE) if trainable.packed else pad(samples, pad_id, _HERE)
+    if trainable.packed:
+        return pack(samples, _HERE, share=trainable.shares_prefix)
+    return pad(samples, pad_id, _HERE)
 
 
 def moved(batch: Batch, device: torch.device) -> Batch:
@@ -29,5 +33,14 @@ def moved(batch: Batch, device: torch.device) -> Batch:
         targets=batch.targets.to(device),
         rows=batch.rows.to(device),
         place=None if place is None else place.to(device),
-        segments=None if segments is None else segments._replace(bounds=segments.bounds.to(device)),
+        segments=None if segments is None else _moved_segments(segments, device),
+    )
+
+
+def _moved_segments(segments: Segments, device: torch.device) -> Segments:
+    places = segments.key_places
+    return segments._replace(
+        bounds=segments.bounds.to(device),
+        key_bounds=segments.key_bounds.to(device),
+        key_places=None if places is None else places.to(device),
     )

@@ -22,6 +22,7 @@ COMMANDS = {
     "learn": "learn:learn",
     "chat": "chat:chat",
     "train": "train:train",
+    "estimate": "estimate:estimate",
     "coverage": "coverage:coverage",
     "up": "stack:up",
     "status": "stack:status",

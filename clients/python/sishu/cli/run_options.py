@@ -84,6 +84,15 @@ class RunOptions:
     rollback_rate: Annotated[float | None, typer.Option(min=0.001, max=1, help=say("run_rollback_rate"))] = (
         None
     )
+    batch_tokens: Annotated[int | None, typer.Option(min=1, help=say("run_batch_tokens"))] = None
+    accumulation: Annotated[int | None, typer.Option(min=1, help=say("run_accumulation"))] = None
+    lora_rank: Annotated[int | None, typer.Option(min=1, max=1024, help=say("run_lora_rank"))] = None
+    gradient_checkpointing: Annotated[
+        bool | None, typer.Option("--gradient-checkpointing", help=say("run_checkpointing"))
+    ] = None
+    ignore_estimate: Annotated[
+        bool | None, typer.Option("--ignore-estimate", help=say("run_ignore_estimate"))
+    ] = None
 
     def config(self) -> TrainingConfig:
         """The config that says it."""

@@ -10,6 +10,7 @@ from sishu.cli.candidate_texts import CANDIDATE_TEXTS
 from sishu.cli.coverage_texts import COVERAGE_TEXTS
 from sishu.cli.dataset_texts import DATASET_TEXTS
 from sishu.cli.duplicate_texts import DUPLICATE_TEXTS
+from sishu.cli.estimate_texts import ESTIMATE_TEXTS
 from sishu.cli.example_texts import EXAMPLE_TEXTS
 from sishu.cli.export_texts import EXPORT_TEXTS
 from sishu.cli.generation_texts import GENERATION_TEXTS
@@ -29,6 +30,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **COVERAGE_TEXTS,
     **EXPORT_TEXTS,
     **RUN_TEXTS,
+    **ESTIMATE_TEXTS,
     **EXAMPLE_TEXTS,
     **IMPORT_TEXTS,
     **DUPLICATE_TEXTS,

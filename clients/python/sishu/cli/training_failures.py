@@ -11,6 +11,21 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "val_size 需要验证样例，而数据集版本 {dataset_version_id} 没有；"
         "请用 `sishu dataset create` 的 {wish} 另建一个版本，或去掉 val_size",
     ),
+    "MEMORY_SHORT": (
+        "显存或内存不够：需要 {needed_bytes} 字节，可用 {free_bytes} 字节；放得下的最近设置： {nearest}；"
+        "要仍然开始，请用 --ignore-estimate",
+    ),
+    "DISK_SHORT": (
+        "磁盘空间不够：训练会留下 {needed_bytes} 字节，剩余 {free_bytes} 字节；请先腾出空间，"
+        "或用 --ignore-estimate 仍然开始",
+    ),
+    "ACCELERATOR_UNKNOWN": (
+        "不认识设备 {name}；`sishu estimate` 的 --accelerator 可用 K100-AI、A100、CPU 等",
+    ),
+    "ARCHITECTURE_UNKNOWN": (
+        "不认识模型 {name}；请给出它的 config.json，或用众所周知的名称",
+        "从模型的 config.json 看不出它的形状：{why}",
+    ),
     # Faults of arguments.
     "CONFIG_UNREADABLE": ("第 {line} 行无法读取，文件应为 YAML 或 JSON：{message}",),
     "ARGUMENT_UNKNOWN": ("没有参数 {name}；是否想写 {meant}？", "没有参数 {name}；请去掉"),

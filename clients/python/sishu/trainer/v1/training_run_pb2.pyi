@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from sishu.common.v1 import failure_pb2 as _failure_pb2
 from sishu.common.v1 import job_pb2 as _job_pb2
 from sishu.trainer.v1 import training_config_pb2 as _training_config_pb2
+from sishu.trainer.v1 import training_estimate_pb2 as _training_estimate_pb2
 from sishu.trainer.v1 import training_row_pb2 as _training_row_pb2
 import builtins as _builtins
 import sys
@@ -124,6 +125,7 @@ class TrainingRun(_message.Message):
     CODE_VERSION_FIELD_NUMBER: _builtins.int
     ENGINE_VERSIONS_FIELD_NUMBER: _builtins.int
     ENGINE_ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    MEMORY_ESTIMATE_FIELD_NUMBER: _builtins.int
     TRAINING_ROWS_FIELD_NUMBER: _builtins.int
     VALIDATION_ROWS_FIELD_NUMBER: _builtins.int
     RENDERER_SHA256_FIELD_NUMBER: _builtins.int
@@ -182,6 +184,10 @@ class TrainingRun(_message.Message):
         """Environment variables that change how the engine computes, as it found them: those of CUDA, HIP, HSA, NCCL, RCCL, torch and the like; empty before it has loaded the model. OUTPUT_ONLY."""
 
     @_builtins.property
+    def memory_estimate(self) -> _training_estimate_pb2.MemoryEstimate:
+        """What was estimated before the run began; unset before a worker has looked at its device. OUTPUT_ONLY."""
+
+    @_builtins.property
     def training_rows(self) -> _training_row_pb2.TrainingRowCounts:
         """What became of the training rows; ListTrainingRows tells which. Unset before they are tokenized. OUTPUT_ONLY."""
 
@@ -210,13 +216,14 @@ class TrainingRun(_message.Message):
         code_version: _builtins.str = ...,
         engine_versions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         engine_environment: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        memory_estimate: _training_estimate_pb2.MemoryEstimate | None = ...,
         training_rows: _training_row_pb2.TrainingRowCounts | None = ...,
         validation_rows: _training_row_pb2.TrainingRowCounts | None = ...,
         renderer_sha256: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "create_time", b"create_time", "failure", b"failure", "job", b"job", "summary", b"summary", "training_rows", b"training_rows", "update_time", b"update_time", "validation_rows", b"validation_rows"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "create_time", b"create_time", "failure", b"failure", "job", b"job", "memory_estimate", b"memory_estimate", "summary", b"summary", "training_rows", b"training_rows", "update_time", b"update_time", "validation_rows", b"validation_rows"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model_id", b"base_model_id", "base_model_sha256", b"base_model_sha256", "code_version", b"code_version", "config", b"config", "create_time", b"create_time", "dataset_content_sha256", b"dataset_content_sha256", "dataset_version_id", b"dataset_version_id", "engine_environment", b"engine_environment", "engine_versions", b"engine_versions", "failure", b"failure", "id", b"id", "job", b"job", "model_id", b"model_id", "name", b"name", "project_id", b"project_id", "renderer_sha256", b"renderer_sha256", "state", b"state", "summary", b"summary", "training_rows", b"training_rows", "update_time", b"update_time", "validation_rows", b"validation_rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model_id", b"base_model_id", "base_model_sha256", b"base_model_sha256", "code_version", b"code_version", "config", b"config", "create_time", b"create_time", "dataset_content_sha256", b"dataset_content_sha256", "dataset_version_id", b"dataset_version_id", "engine_environment", b"engine_environment", "engine_versions", b"engine_versions", "failure", b"failure", "id", b"id", "job", b"job", "memory_estimate", b"memory_estimate", "model_id", b"model_id", "name", b"name", "project_id", b"project_id", "renderer_sha256", b"renderer_sha256", "state", b"state", "summary", b"summary", "training_rows", b"training_rows", "update_time", b"update_time", "validation_rows", b"validation_rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -87,7 +87,7 @@ class TrainingServiceServicer:
     """
 
     def CreateTrainingRun(self, request, context):
-        """CreateTrainingRun queues a run. INVALID_ARGUMENT `TRAINING_PRESET_UNKNOWN`. NOT_FOUND `MODEL_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`, `MODEL_NOT_READY`, `NO_TRAINING_ROWS`, `NO_VALIDATION_ROWS`.
+        """CreateTrainingRun queues a run. INVALID_ARGUMENT `TRAINING_PRESET_UNKNOWN`. NOT_FOUND `MODEL_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`, `MODEL_NOT_READY`, `NO_TRAINING_ROWS`, `NO_VALIDATION_ROWS`; `MEMORY_SHORT` where the trainer was told of its devices and the run does not fit on them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,7 @@ class TrainingServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TrainingServiceAsyncStub: ...
     CreateTrainingRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.CreateTrainingRunRequest, _training_service_pb2.CreateTrainingRunResponse]
-    """CreateTrainingRun queues a run. INVALID_ARGUMENT `TRAINING_PRESET_UNKNOWN`. NOT_FOUND `MODEL_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`, `MODEL_NOT_READY`, `NO_TRAINING_ROWS`, `NO_VALIDATION_ROWS`."""
+    """CreateTrainingRun queues a run. INVALID_ARGUMENT `TRAINING_PRESET_UNKNOWN`. NOT_FOUND `MODEL_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`, `MODEL_NOT_READY`, `NO_TRAINING_ROWS`, `NO_VALIDATION_ROWS`; `MEMORY_SHORT` where the trainer was told of its devices and the run does not fit on them."""
     GetTrainingRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetTrainingRunRequest, _training_service_pb2.GetTrainingRunResponse]
     """GetTrainingRun returns one training run. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
     ListTrainingRuns: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingRunsRequest, _training_service_pb2.ListTrainingRunsResponse]
@@ -58,7 +58,7 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateTrainingRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.CreateTrainingRunRequest, _training_service_pb2.CreateTrainingRunResponse]  # type: ignore[assignment]
-    """CreateTrainingRun queues a run. INVALID_ARGUMENT `TRAINING_PRESET_UNKNOWN`. NOT_FOUND `MODEL_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`, `MODEL_NOT_READY`, `NO_TRAINING_ROWS`, `NO_VALIDATION_ROWS`."""
+    """CreateTrainingRun queues a run. INVALID_ARGUMENT `TRAINING_PRESET_UNKNOWN`. NOT_FOUND `MODEL_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`, `MODEL_NOT_READY`, `NO_TRAINING_ROWS`, `NO_VALIDATION_ROWS`; `MEMORY_SHORT` where the trainer was told of its devices and the run does not fit on them."""
     GetTrainingRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetTrainingRunRequest, _training_service_pb2.GetTrainingRunResponse]  # type: ignore[assignment]
     """GetTrainingRun returns one training run. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
     ListTrainingRuns: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingRunsRequest, _training_service_pb2.ListTrainingRunsResponse]  # type: ignore[assignment]
@@ -85,7 +85,7 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _training_service_pb2.CreateTrainingRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.CreateTrainingRunResponse, _abc.Awaitable[_training_service_pb2.CreateTrainingRunResponse]]:
-        """CreateTrainingRun queues a run. INVALID_ARGUMENT `TRAINING_PRESET_UNKNOWN`. NOT_FOUND `MODEL_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`, `MODEL_NOT_READY`, `NO_TRAINING_ROWS`, `NO_VALIDATION_ROWS`."""
+        """CreateTrainingRun queues a run. INVALID_ARGUMENT `TRAINING_PRESET_UNKNOWN`. NOT_FOUND `MODEL_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`, `MODEL_NOT_READY`, `NO_TRAINING_ROWS`, `NO_VALIDATION_ROWS`; `MEMORY_SHORT` where the trainer was told of its devices and the run does not fit on them."""
 
     @_abc_1.abstractmethod
     def GetTrainingRun(
