@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-BENCHES = ("bench_dataset", "bench_generation", "bench_ingest", "bench_quality", "bench_train")
+BENCHES = (
+    "bench_dataset",
+    "bench_estimate",
+    "bench_generation",
+    "bench_ingest",
+    "bench_quality",
+    "bench_train",
+)
 PARTS = [part for name in BENCHES for part in importlib.import_module(f"tests.bench.{name}").PARTS]
 
 
