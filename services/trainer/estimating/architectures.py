@@ -23,8 +23,8 @@ class Weight(NamedTuple):
 
     name: str
     """Dotted, as transformers calls it."""
-    count: int
-    """Numbers in it."""
+    numbers: int
+    """That it has."""
 
 
 class Linear(NamedTuple):
@@ -157,7 +157,7 @@ class Architecture:
         else:
             yield Weight("model.embed_tokens.weight", self.head)
         for number in range(self.layers):
-            yield from (Weight(f"{layers}.{number}.{each.name}", each.count) for each in self.layer_weights)
+            yield from (Weight(f"{layers}.{number}.{each.name}", each.numbers) for each in self.layer_weights)
         if self.kind == GPT2:
             yield from (Weight(f"transformer.ln_f.{part}", self.hidden) for part in _LAYER_NORM)
         else:
@@ -173,7 +173,7 @@ class Architecture:
     @cached_property
     def parameters(self) -> int:
         """All weights."""
-        return sum(each.count for each in self.weights)
+        return sum(each.numbers for each in self.weights)
 
     @cached_property
     def multiplied(self) -> int:

@@ -87,7 +87,7 @@ class Workload:
         """Number of weights that learn."""
         if self.method == "lora":
             return self.architecture.adapters(self.lora_rank, self.lora_targets)
-        return sum(each.count for each in self.learned_weights)
+        return sum(each.numbers for each in self.learned_weights)
 
     @cached_property
     def head_learns(self) -> bool:

@@ -63,10 +63,10 @@ SELECT run.id, run.project_id, run.name, dataset_version_id, dataset_content_sha
        loss_first, loss_last, peak_memory_bytes, parameter_count, trainable_parameter_count, device,
        precision, dropped_rows, validation_loss, validation_loss_best, validation_best_step, published_step,
        run.create_time, greatest(run.update_time, job.update_time) AS update_time,
-       to_jsonb(job) AS job, to_jsonb(estimate) AS memory_estimate
+       to_jsonb(job) AS job,
+       (SELECT to_jsonb(estimate) FROM memory_estimates AS estimate WHERE estimate.run_id = run.id) AS memory_estimate
 FROM training_runs AS run
 JOIN job_view AS job ON job.id = run.job_id
-LEFT JOIN memory_estimates AS estimate ON estimate.run_id = run.id
 WHERE ($1::uuid IS NULL OR run.id = $1)
   AND ($2::uuid IS NULL OR run.project_id = $2)
   AND ($3::uuid IS NULL OR run.id < $3)

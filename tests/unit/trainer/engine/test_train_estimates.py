@@ -31,7 +31,7 @@ def empty(config: dict[str, Any]) -> Any:
 
 @SHAPES
 def test_the_tensors_are_those_of_transformers(config: dict[str, Any]) -> None:
-    found = {each.name: each.count for each in of_config(config).weights}
+    found = {each.name: each.numbers for each in of_config(config).weights}
     assert found == {name: each.numel() for name, each in empty(config).named_parameters()}
 
 
