@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from sishu.trainer.v1.model_service_pb2_grpc import ModelServiceAsyncStub
     from sishu.trainer.v1.trainer_node_service_pb2_grpc import TrainerNodeServiceAsyncStub
     from sishu.trainer.v1.training_service_pb2_grpc import TrainingServiceAsyncStub
+    from sishu.trainer.v1.worker_service_pb2_grpc import WorkerServiceAsyncStub
 
 CALL_SECONDS = 60.0
 
@@ -148,6 +149,8 @@ class Client:
     """Training runs, in the trainer room."""
     estimates: EstimateServiceAsyncStub = service("trainer", "trainer.v1.estimate_service")
     """Estimates of trainings, in the trainer room."""
+    workers: WorkerServiceAsyncStub = service("trainer", "trainer.v1.worker_service")
+    """Workers that train, in the trainer room."""
     models: ModelServiceAsyncStub = service("trainer", "trainer.v1.model_service")
     """Models, in the trainer room."""
     trainer_node: TrainerNodeServiceAsyncStub = service("trainer", "trainer.v1.trainer_node_service")

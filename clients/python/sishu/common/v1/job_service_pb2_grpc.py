@@ -117,7 +117,7 @@ class JobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PauseJob(self, request, context):
-        """PauseJob stops a PENDING or RUNNING job from beginning items; those in work end and are stored. A job in another state is returned as it is.
+        """PauseJob stops a PENDING or RUNNING job from beginning items; those in work end and are stored, but for a training run, which writes a checkpoint and frees its devices. A job in another state is returned as it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

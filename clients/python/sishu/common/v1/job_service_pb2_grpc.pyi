@@ -44,7 +44,7 @@ class JobServiceStub:
     CancelJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.CancelJobRequest, _job_service_pb2.CancelJobResponse]
     """CancelJob stops a job: items not yet stored never are. A job that has ended is returned as it is."""
     PauseJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.PauseJobRequest, _job_service_pb2.PauseJobResponse]
-    """PauseJob stops a PENDING or RUNNING job from beginning items; those in work end and are stored. A job in another state is returned as it is."""
+    """PauseJob stops a PENDING or RUNNING job from beginning items; those in work end and are stored, but for a training run, which writes a checkpoint and frees its devices. A job in another state is returned as it is."""
     ResumeJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ResumeJobRequest, _job_service_pb2.ResumeJobResponse]
     """ResumeJob lets a PAUSED job go on where it stood. A job in another state is returned as it is."""
     RetryJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.RetryJobRequest, _job_service_pb2.RetryJobResponse]
@@ -68,7 +68,7 @@ class JobServiceAsyncStub(JobServiceStub):
     CancelJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.CancelJobRequest, _job_service_pb2.CancelJobResponse]  # type: ignore[assignment]
     """CancelJob stops a job: items not yet stored never are. A job that has ended is returned as it is."""
     PauseJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.PauseJobRequest, _job_service_pb2.PauseJobResponse]  # type: ignore[assignment]
-    """PauseJob stops a PENDING or RUNNING job from beginning items; those in work end and are stored. A job in another state is returned as it is."""
+    """PauseJob stops a PENDING or RUNNING job from beginning items; those in work end and are stored, but for a training run, which writes a checkpoint and frees its devices. A job in another state is returned as it is."""
     ResumeJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ResumeJobRequest, _job_service_pb2.ResumeJobResponse]  # type: ignore[assignment]
     """ResumeJob lets a PAUSED job go on where it stood. A job in another state is returned as it is."""
     RetryJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.RetryJobRequest, _job_service_pb2.RetryJobResponse]  # type: ignore[assignment]
@@ -125,7 +125,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.PauseJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.PauseJobResponse, _abc.Awaitable[_job_service_pb2.PauseJobResponse]]:
-        """PauseJob stops a PENDING or RUNNING job from beginning items; those in work end and are stored. A job in another state is returned as it is."""
+        """PauseJob stops a PENDING or RUNNING job from beginning items; those in work end and are stored, but for a training run, which writes a checkpoint and frees its devices. A job in another state is returned as it is."""
 
     @_abc_1.abstractmethod
     def ResumeJob(

@@ -40,9 +40,11 @@ class _TrainingRunStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Trai
     TRAINING_RUN_STATE_SUCCEEDED: _TrainingRunState.ValueType  # 3
     """The adapter or model is stored."""
     TRAINING_RUN_STATE_FAILED: _TrainingRunState.ValueType  # 4
-    """It ended with an error; `RetryJob` resumes it from its newest valid checkpoint on the same machine; another machine begins it anew."""
+    """It ended with an error; `RetryTrainingRun` goes on from its newest valid checkpoint, on whichever worker is free."""
     TRAINING_RUN_STATE_CANCELLED: _TrainingRunState.ValueType  # 5
     """Stopped on request."""
+    TRAINING_RUN_STATE_PAUSED: _TrainingRunState.ValueType  # 6
+    """Paused: its devices are free as soon as `summary.phase` is empty, and a checkpoint has what it learned. `ResumeTrainingRun` goes on."""
 
 class TrainingRunState(_TrainingRunState, metaclass=_TrainingRunStateEnumTypeWrapper):
     """TrainingRunState is where a run stands."""
@@ -56,9 +58,11 @@ TRAINING_RUN_STATE_RUNNING: TrainingRunState.ValueType  # 2
 TRAINING_RUN_STATE_SUCCEEDED: TrainingRunState.ValueType  # 3
 """The adapter or model is stored."""
 TRAINING_RUN_STATE_FAILED: TrainingRunState.ValueType  # 4
-"""It ended with an error; `RetryJob` resumes it from its newest valid checkpoint on the same machine; another machine begins it anew."""
+"""It ended with an error; `RetryTrainingRun` goes on from its newest valid checkpoint, on whichever worker is free."""
 TRAINING_RUN_STATE_CANCELLED: TrainingRunState.ValueType  # 5
 """Stopped on request."""
+TRAINING_RUN_STATE_PAUSED: TrainingRunState.ValueType  # 6
+"""Paused: its devices are free as soon as `summary.phase` is empty, and a checkpoint has what it learned. `ResumeTrainingRun` goes on."""
 Global___TrainingRunState: _TypeAlias = TrainingRunState  # noqa: Y015
 
 @_typing.final
@@ -129,6 +133,8 @@ class TrainingRun(_message.Message):
     TRAINING_ROWS_FIELD_NUMBER: _builtins.int
     VALIDATION_ROWS_FIELD_NUMBER: _builtins.int
     RENDERER_SHA256_FIELD_NUMBER: _builtins.int
+    HOST_FIELD_NUMBER: _builtins.int
+    DEVICE_IDS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the run. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -151,6 +157,8 @@ class TrainingRun(_message.Message):
     """Version of the service that created the run, such as `0.1.0+<commit>`. OUTPUT_ONLY."""
     renderer_sha256: _builtins.str
     """SHA-256 of the renderer: of chat template, system prompt, reasoning and tokens. The model is served by the same. OUTPUT_ONLY."""
+    host: _builtins.str
+    """Machine that trains it; empty while none does. OUTPUT_ONLY."""
     @_builtins.property
     def config(self) -> _training_config_pb2.TrainingConfig:
         """How to train."""
@@ -195,6 +203,10 @@ class TrainingRun(_message.Message):
     def validation_rows(self) -> _training_row_pb2.TrainingRowCounts:
         """What became of the validation rows; unset where the version has none. OUTPUT_ONLY."""
 
+    @_builtins.property
+    def device_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the devices that it has there, as ListWorkers names them. OUTPUT_ONLY."""
+
     def __init__(
         self,
         *,
@@ -220,10 +232,12 @@ class TrainingRun(_message.Message):
         training_rows: _training_row_pb2.TrainingRowCounts | None = ...,
         validation_rows: _training_row_pb2.TrainingRowCounts | None = ...,
         renderer_sha256: _builtins.str = ...,
+        host: _builtins.str = ...,
+        device_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "create_time", b"create_time", "failure", b"failure", "job", b"job", "memory_estimate", b"memory_estimate", "summary", b"summary", "training_rows", b"training_rows", "update_time", b"update_time", "validation_rows", b"validation_rows"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model_id", b"base_model_id", "base_model_sha256", b"base_model_sha256", "code_version", b"code_version", "config", b"config", "create_time", b"create_time", "dataset_content_sha256", b"dataset_content_sha256", "dataset_version_id", b"dataset_version_id", "engine_environment", b"engine_environment", "engine_versions", b"engine_versions", "failure", b"failure", "id", b"id", "job", b"job", "memory_estimate", b"memory_estimate", "model_id", b"model_id", "name", b"name", "project_id", b"project_id", "renderer_sha256", b"renderer_sha256", "state", b"state", "summary", b"summary", "training_rows", b"training_rows", "update_time", b"update_time", "validation_rows", b"validation_rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model_id", b"base_model_id", "base_model_sha256", b"base_model_sha256", "code_version", b"code_version", "config", b"config", "create_time", b"create_time", "dataset_content_sha256", b"dataset_content_sha256", "dataset_version_id", b"dataset_version_id", "device_ids", b"device_ids", "engine_environment", b"engine_environment", "engine_versions", b"engine_versions", "failure", b"failure", "host", b"host", "id", b"id", "job", b"job", "memory_estimate", b"memory_estimate", "model_id", b"model_id", "name", b"name", "project_id", b"project_id", "renderer_sha256", b"renderer_sha256", "state", b"state", "summary", b"summary", "training_rows", b"training_rows", "update_time", b"update_time", "validation_rows", b"validation_rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,6 +7,8 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from sishu.trainer.v1 import training_checkpoint_pb2 as _training_checkpoint_pb2
+from sishu.trainer.v1 import training_event_pb2 as _training_event_pb2
 from sishu.trainer.v1 import training_preset_pb2 as _training_preset_pb2
 from sishu.trainer.v1 import training_row_pb2 as _training_row_pb2
 from sishu.trainer.v1 import training_run_pb2 as _training_run_pb2
@@ -509,3 +511,307 @@ class ListTrainingPresetsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListTrainingPresetsResponse: _TypeAlias = ListTrainingPresetsResponse  # noqa: Y015
+
+@_typing.final
+class CancelTrainingRunRequest(_message.Message):
+    """CancelTrainingRunRequest names the training run to stop."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """REQUIRED. UUID of the training run."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelTrainingRunRequest: _TypeAlias = CancelTrainingRunRequest  # noqa: Y015
+
+@_typing.final
+class CancelTrainingRunResponse(_message.Message):
+    """CancelTrainingRunResponse carries the training run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRAINING_RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def training_run(self) -> _training_run_pb2.TrainingRun:
+        """The run after the call."""
+
+    def __init__(
+        self,
+        *,
+        training_run: _training_run_pb2.TrainingRun | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["training_run", b"training_run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["training_run", b"training_run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelTrainingRunResponse: _TypeAlias = CancelTrainingRunResponse  # noqa: Y015
+
+@_typing.final
+class PauseTrainingRunRequest(_message.Message):
+    """PauseTrainingRunRequest names the training run to pause."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """REQUIRED. UUID of the training run."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseTrainingRunRequest: _TypeAlias = PauseTrainingRunRequest  # noqa: Y015
+
+@_typing.final
+class PauseTrainingRunResponse(_message.Message):
+    """PauseTrainingRunResponse carries the training run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRAINING_RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def training_run(self) -> _training_run_pb2.TrainingRun:
+        """The run after the call."""
+
+    def __init__(
+        self,
+        *,
+        training_run: _training_run_pb2.TrainingRun | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["training_run", b"training_run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["training_run", b"training_run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseTrainingRunResponse: _TypeAlias = PauseTrainingRunResponse  # noqa: Y015
+
+@_typing.final
+class ResumeTrainingRunRequest(_message.Message):
+    """ResumeTrainingRunRequest names the training run to go on with."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """REQUIRED. UUID of the training run."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeTrainingRunRequest: _TypeAlias = ResumeTrainingRunRequest  # noqa: Y015
+
+@_typing.final
+class ResumeTrainingRunResponse(_message.Message):
+    """ResumeTrainingRunResponse carries the training run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRAINING_RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def training_run(self) -> _training_run_pb2.TrainingRun:
+        """The run after the call."""
+
+    def __init__(
+        self,
+        *,
+        training_run: _training_run_pb2.TrainingRun | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["training_run", b"training_run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["training_run", b"training_run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeTrainingRunResponse: _TypeAlias = ResumeTrainingRunResponse  # noqa: Y015
+
+@_typing.final
+class RetryTrainingRunRequest(_message.Message):
+    """RetryTrainingRunRequest names the training run to try again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """REQUIRED. UUID of the training run."""
+    request_id: _builtins.str
+    """OPTIONAL. UUID that makes the call repeatable: with the same id the run is tried again once, however often it is sent."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryTrainingRunRequest: _TypeAlias = RetryTrainingRunRequest  # noqa: Y015
+
+@_typing.final
+class RetryTrainingRunResponse(_message.Message):
+    """RetryTrainingRunResponse carries the training run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRAINING_RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def training_run(self) -> _training_run_pb2.TrainingRun:
+        """The run after the call."""
+
+    def __init__(
+        self,
+        *,
+        training_run: _training_run_pb2.TrainingRun | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["training_run", b"training_run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["training_run", b"training_run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryTrainingRunResponse: _TypeAlias = RetryTrainingRunResponse  # noqa: Y015
+
+@_typing.final
+class ListTrainingCheckpointsRequest(_message.Message):
+    """ListTrainingCheckpointsRequest pages the checkpoints of a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRAINING_RUN_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    training_run_id: _builtins.str
+    """REQUIRED. UUID of the training run."""
+    page_size: _builtins.int
+    """OPTIONAL. Largest number of checkpoints to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
+    page_token: _builtins.str
+    """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
+    def __init__(
+        self,
+        *,
+        training_run_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "training_run_id", b"training_run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrainingCheckpointsRequest: _TypeAlias = ListTrainingCheckpointsRequest  # noqa: Y015
+
+@_typing.final
+class ListTrainingCheckpointsResponse(_message.Message):
+    """ListTrainingCheckpointsResponse is a page of checkpoints."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRAINING_CHECKPOINTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def training_checkpoints(self) -> _containers.RepeatedCompositeFieldContainer[_training_checkpoint_pb2.TrainingCheckpoint]:
+        """The checkpoints, the newest first."""
+
+    def __init__(
+        self,
+        *,
+        training_checkpoints: _abc.Iterable[_training_checkpoint_pb2.TrainingCheckpoint] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "training_checkpoints", b"training_checkpoints"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrainingCheckpointsResponse: _TypeAlias = ListTrainingCheckpointsResponse  # noqa: Y015
+
+@_typing.final
+class ListTrainingEventsRequest(_message.Message):
+    """ListTrainingEventsRequest pages the events of a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRAINING_RUN_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    training_run_id: _builtins.str
+    """REQUIRED. UUID of the training run."""
+    page_size: _builtins.int
+    """OPTIONAL. Largest number of events to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
+    page_token: _builtins.str
+    """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
+    def __init__(
+        self,
+        *,
+        training_run_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "training_run_id", b"training_run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrainingEventsRequest: _TypeAlias = ListTrainingEventsRequest  # noqa: Y015
+
+@_typing.final
+class ListTrainingEventsResponse(_message.Message):
+    """ListTrainingEventsResponse is a page of events."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRAINING_EVENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def training_events(self) -> _containers.RepeatedCompositeFieldContainer[_training_event_pb2.TrainingEvent]:
+        """The events, the oldest first."""
+
+    def __init__(
+        self,
+        *,
+        training_events: _abc.Iterable[_training_event_pb2.TrainingEvent] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "training_events", b"training_events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrainingEventsResponse: _TypeAlias = ListTrainingEventsResponse  # noqa: Y015

@@ -80,6 +80,36 @@ class TrainingServiceStub:
                 request_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingPresetsRequest.SerializeToString,
                 response_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingPresetsResponse.FromString,
                 _registered_method=True)
+        self.CancelTrainingRun = channel.unary_unary(
+                '/sishu.trainer.v1.TrainingService/CancelTrainingRun',
+                request_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.CancelTrainingRunRequest.SerializeToString,
+                response_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.CancelTrainingRunResponse.FromString,
+                _registered_method=True)
+        self.PauseTrainingRun = channel.unary_unary(
+                '/sishu.trainer.v1.TrainingService/PauseTrainingRun',
+                request_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.PauseTrainingRunRequest.SerializeToString,
+                response_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.PauseTrainingRunResponse.FromString,
+                _registered_method=True)
+        self.ResumeTrainingRun = channel.unary_unary(
+                '/sishu.trainer.v1.TrainingService/ResumeTrainingRun',
+                request_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ResumeTrainingRunRequest.SerializeToString,
+                response_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ResumeTrainingRunResponse.FromString,
+                _registered_method=True)
+        self.RetryTrainingRun = channel.unary_unary(
+                '/sishu.trainer.v1.TrainingService/RetryTrainingRun',
+                request_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.RetryTrainingRunRequest.SerializeToString,
+                response_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.RetryTrainingRunResponse.FromString,
+                _registered_method=True)
+        self.ListTrainingCheckpoints = channel.unary_unary(
+                '/sishu.trainer.v1.TrainingService/ListTrainingCheckpoints',
+                request_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingCheckpointsRequest.SerializeToString,
+                response_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingCheckpointsResponse.FromString,
+                _registered_method=True)
+        self.ListTrainingEvents = channel.unary_unary(
+                '/sishu.trainer.v1.TrainingService/ListTrainingEvents',
+                request_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingEventsRequest.SerializeToString,
+                response_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingEventsResponse.FromString,
+                _registered_method=True)
 
 
 class TrainingServiceServicer:
@@ -149,6 +179,48 @@ class TrainingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CancelTrainingRun(self, request, context):
+        """CancelTrainingRun stops a run for good; a run that has ended is returned as it is. NOT_FOUND `TRAINING_RUN_NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseTrainingRun(self, request, context):
+        """PauseTrainingRun has a run write a checkpoint, and frees its devices; a paused one is returned as it is. NOT_FOUND `TRAINING_RUN_NOT_FOUND`. FAILED_PRECONDITION `TRAINING_RUN_ENDED`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeTrainingRun(self, request, context):
+        """ResumeTrainingRun queues a paused run again: it goes on from its newest valid checkpoint, on whichever worker is free; one that is not paused is returned as it is. NOT_FOUND `TRAINING_RUN_NOT_FOUND`. FAILED_PRECONDITION `TRAINING_RUN_ENDED`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryTrainingRun(self, request, context):
+        """RetryTrainingRun queues a failed run again: it goes on from its newest valid checkpoint; one that has not failed is returned as it is. NOT_FOUND `TRAINING_RUN_NOT_FOUND`. FAILED_PRECONDITION `JOB_CANCELLED`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTrainingCheckpoints(self, request, context):
+        """ListTrainingCheckpoints returns the checkpoints of a run that are whole in the bucket, the newest first. NOT_FOUND `TRAINING_RUN_NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTrainingEvents(self, request, context):
+        """ListTrainingEvents returns what happened to a run beside its steps, the oldest first. NOT_FOUND `TRAINING_RUN_NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TrainingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -196,6 +268,36 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.ListTrainingPresets,
                     request_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingPresetsRequest.FromString,
                     response_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingPresetsResponse.SerializeToString,
+            ),
+            'CancelTrainingRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelTrainingRun,
+                    request_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.CancelTrainingRunRequest.FromString,
+                    response_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.CancelTrainingRunResponse.SerializeToString,
+            ),
+            'PauseTrainingRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseTrainingRun,
+                    request_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.PauseTrainingRunRequest.FromString,
+                    response_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.PauseTrainingRunResponse.SerializeToString,
+            ),
+            'ResumeTrainingRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeTrainingRun,
+                    request_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ResumeTrainingRunRequest.FromString,
+                    response_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ResumeTrainingRunResponse.SerializeToString,
+            ),
+            'RetryTrainingRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryTrainingRun,
+                    request_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.RetryTrainingRunRequest.FromString,
+                    response_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.RetryTrainingRunResponse.SerializeToString,
+            ),
+            'ListTrainingCheckpoints': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTrainingCheckpoints,
+                    request_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingCheckpointsRequest.FromString,
+                    response_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingCheckpointsResponse.SerializeToString,
+            ),
+            'ListTrainingEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTrainingEvents,
+                    request_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingEventsRequest.FromString,
+                    response_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -442,6 +544,168 @@ class TrainingService:
             '/sishu.trainer.v1.TrainingService/ListTrainingPresets',
             sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingPresetsRequest.SerializeToString,
             sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingPresetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelTrainingRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.trainer.v1.TrainingService/CancelTrainingRun',
+            sishu_dot_trainer_dot_v1_dot_training__service__pb2.CancelTrainingRunRequest.SerializeToString,
+            sishu_dot_trainer_dot_v1_dot_training__service__pb2.CancelTrainingRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseTrainingRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.trainer.v1.TrainingService/PauseTrainingRun',
+            sishu_dot_trainer_dot_v1_dot_training__service__pb2.PauseTrainingRunRequest.SerializeToString,
+            sishu_dot_trainer_dot_v1_dot_training__service__pb2.PauseTrainingRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeTrainingRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.trainer.v1.TrainingService/ResumeTrainingRun',
+            sishu_dot_trainer_dot_v1_dot_training__service__pb2.ResumeTrainingRunRequest.SerializeToString,
+            sishu_dot_trainer_dot_v1_dot_training__service__pb2.ResumeTrainingRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryTrainingRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.trainer.v1.TrainingService/RetryTrainingRun',
+            sishu_dot_trainer_dot_v1_dot_training__service__pb2.RetryTrainingRunRequest.SerializeToString,
+            sishu_dot_trainer_dot_v1_dot_training__service__pb2.RetryTrainingRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTrainingCheckpoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.trainer.v1.TrainingService/ListTrainingCheckpoints',
+            sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingCheckpointsRequest.SerializeToString,
+            sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingCheckpointsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTrainingEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.trainer.v1.TrainingService/ListTrainingEvents',
+            sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingEventsRequest.SerializeToString,
+            sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,18 @@ class TrainingServiceStub:
     """TranslateTrainingConfig reads a file of LLaMA-Factory's arguments and says what it means here. Whatever is wrong with the file stands in the answer, argument by argument."""
     ListTrainingPresets: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingPresetsRequest, _training_service_pb2.ListTrainingPresetsResponse]
     """ListTrainingPresets returns the presets that a run can begin from."""
+    CancelTrainingRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.CancelTrainingRunRequest, _training_service_pb2.CancelTrainingRunResponse]
+    """CancelTrainingRun stops a run for good; a run that has ended is returned as it is. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
+    PauseTrainingRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.PauseTrainingRunRequest, _training_service_pb2.PauseTrainingRunResponse]
+    """PauseTrainingRun has a run write a checkpoint, and frees its devices; a paused one is returned as it is. NOT_FOUND `TRAINING_RUN_NOT_FOUND`. FAILED_PRECONDITION `TRAINING_RUN_ENDED`."""
+    ResumeTrainingRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ResumeTrainingRunRequest, _training_service_pb2.ResumeTrainingRunResponse]
+    """ResumeTrainingRun queues a paused run again: it goes on from its newest valid checkpoint, on whichever worker is free; one that is not paused is returned as it is. NOT_FOUND `TRAINING_RUN_NOT_FOUND`. FAILED_PRECONDITION `TRAINING_RUN_ENDED`."""
+    RetryTrainingRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.RetryTrainingRunRequest, _training_service_pb2.RetryTrainingRunResponse]
+    """RetryTrainingRun queues a failed run again: it goes on from its newest valid checkpoint; one that has not failed is returned as it is. NOT_FOUND `TRAINING_RUN_NOT_FOUND`. FAILED_PRECONDITION `JOB_CANCELLED`."""
+    ListTrainingCheckpoints: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingCheckpointsRequest, _training_service_pb2.ListTrainingCheckpointsResponse]
+    """ListTrainingCheckpoints returns the checkpoints of a run that are whole in the bucket, the newest first. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
+    ListTrainingEvents: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingEventsRequest, _training_service_pb2.ListTrainingEventsResponse]
+    """ListTrainingEvents returns what happened to a run beside its steps, the oldest first. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
 
 @_typing.type_check_only
 class TrainingServiceAsyncStub(TrainingServiceStub):
@@ -75,6 +87,18 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     """TranslateTrainingConfig reads a file of LLaMA-Factory's arguments and says what it means here. Whatever is wrong with the file stands in the answer, argument by argument."""
     ListTrainingPresets: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingPresetsRequest, _training_service_pb2.ListTrainingPresetsResponse]  # type: ignore[assignment]
     """ListTrainingPresets returns the presets that a run can begin from."""
+    CancelTrainingRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.CancelTrainingRunRequest, _training_service_pb2.CancelTrainingRunResponse]  # type: ignore[assignment]
+    """CancelTrainingRun stops a run for good; a run that has ended is returned as it is. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
+    PauseTrainingRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.PauseTrainingRunRequest, _training_service_pb2.PauseTrainingRunResponse]  # type: ignore[assignment]
+    """PauseTrainingRun has a run write a checkpoint, and frees its devices; a paused one is returned as it is. NOT_FOUND `TRAINING_RUN_NOT_FOUND`. FAILED_PRECONDITION `TRAINING_RUN_ENDED`."""
+    ResumeTrainingRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ResumeTrainingRunRequest, _training_service_pb2.ResumeTrainingRunResponse]  # type: ignore[assignment]
+    """ResumeTrainingRun queues a paused run again: it goes on from its newest valid checkpoint, on whichever worker is free; one that is not paused is returned as it is. NOT_FOUND `TRAINING_RUN_NOT_FOUND`. FAILED_PRECONDITION `TRAINING_RUN_ENDED`."""
+    RetryTrainingRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.RetryTrainingRunRequest, _training_service_pb2.RetryTrainingRunResponse]  # type: ignore[assignment]
+    """RetryTrainingRun queues a failed run again: it goes on from its newest valid checkpoint; one that has not failed is returned as it is. NOT_FOUND `TRAINING_RUN_NOT_FOUND`. FAILED_PRECONDITION `JOB_CANCELLED`."""
+    ListTrainingCheckpoints: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingCheckpointsRequest, _training_service_pb2.ListTrainingCheckpointsResponse]  # type: ignore[assignment]
+    """ListTrainingCheckpoints returns the checkpoints of a run that are whole in the bucket, the newest first. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
+    ListTrainingEvents: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingEventsRequest, _training_service_pb2.ListTrainingEventsResponse]  # type: ignore[assignment]
+    """ListTrainingEvents returns what happened to a run beside its steps, the oldest first. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
 
 class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
     """TrainingService trains models: it starts the engine, follows it, and stores what it makes."""
@@ -150,5 +174,53 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.ListTrainingPresetsResponse, _abc.Awaitable[_training_service_pb2.ListTrainingPresetsResponse]]:
         """ListTrainingPresets returns the presets that a run can begin from."""
+
+    @_abc_1.abstractmethod
+    def CancelTrainingRun(
+        self,
+        request: _training_service_pb2.CancelTrainingRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.CancelTrainingRunResponse, _abc.Awaitable[_training_service_pb2.CancelTrainingRunResponse]]:
+        """CancelTrainingRun stops a run for good; a run that has ended is returned as it is. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
+
+    @_abc_1.abstractmethod
+    def PauseTrainingRun(
+        self,
+        request: _training_service_pb2.PauseTrainingRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.PauseTrainingRunResponse, _abc.Awaitable[_training_service_pb2.PauseTrainingRunResponse]]:
+        """PauseTrainingRun has a run write a checkpoint, and frees its devices; a paused one is returned as it is. NOT_FOUND `TRAINING_RUN_NOT_FOUND`. FAILED_PRECONDITION `TRAINING_RUN_ENDED`."""
+
+    @_abc_1.abstractmethod
+    def ResumeTrainingRun(
+        self,
+        request: _training_service_pb2.ResumeTrainingRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.ResumeTrainingRunResponse, _abc.Awaitable[_training_service_pb2.ResumeTrainingRunResponse]]:
+        """ResumeTrainingRun queues a paused run again: it goes on from its newest valid checkpoint, on whichever worker is free; one that is not paused is returned as it is. NOT_FOUND `TRAINING_RUN_NOT_FOUND`. FAILED_PRECONDITION `TRAINING_RUN_ENDED`."""
+
+    @_abc_1.abstractmethod
+    def RetryTrainingRun(
+        self,
+        request: _training_service_pb2.RetryTrainingRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.RetryTrainingRunResponse, _abc.Awaitable[_training_service_pb2.RetryTrainingRunResponse]]:
+        """RetryTrainingRun queues a failed run again: it goes on from its newest valid checkpoint; one that has not failed is returned as it is. NOT_FOUND `TRAINING_RUN_NOT_FOUND`. FAILED_PRECONDITION `JOB_CANCELLED`."""
+
+    @_abc_1.abstractmethod
+    def ListTrainingCheckpoints(
+        self,
+        request: _training_service_pb2.ListTrainingCheckpointsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.ListTrainingCheckpointsResponse, _abc.Awaitable[_training_service_pb2.ListTrainingCheckpointsResponse]]:
+        """ListTrainingCheckpoints returns the checkpoints of a run that are whole in the bucket, the newest first. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
+
+    @_abc_1.abstractmethod
+    def ListTrainingEvents(
+        self,
+        request: _training_service_pb2.ListTrainingEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.ListTrainingEventsResponse, _abc.Awaitable[_training_service_pb2.ListTrainingEventsResponse]]:
+        """ListTrainingEvents returns what happened to a run beside its steps, the oldest first. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
 
 def add_TrainingServiceServicer_to_server(servicer: TrainingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
