@@ -77,6 +77,7 @@ class Built:
         handlers: what its worker does, by kind of item.
         project_data: what it holds for projects; nothing in the room that keeps the projects themselves.
         background: what runs beside the server in the serving process only.
+        working: what runs beside the worker, in every process that works on the queue.
         closing: what is closed when everything else has ended.
         endurance: what trouble its items put up with for longer than any other.
     """
@@ -85,6 +86,7 @@ class Built:
     handlers: Mapping[str, Handler]
     project_data: ProjectData | None = None
     background: Sequence[Background] = field(default_factory=list)
+    working: Sequence[Background] = field(default_factory=list)
     closing: Sequence[Callable[[], Awaitable[None]]] = field(default_factory=list)
     endurance: Endurance = Endurance()  # noqa: RUF009  # frozen
 
@@ -214,6 +216,7 @@ class RoomProcess:
                 built.endurance,
             )
             tasks.append(asyncio.create_task(worker.run(self._stop), name="worker"))
+            tasks += [asyncio.create_task(job(self._stop), name="working") for job in built.working]
         if self._serve:
             tasks += [asyncio.create_task(job(self._stop), name="background") for job in built.background]
         spare_collector()

@@ -26,15 +26,23 @@ from services.trainer.preflight import Preflight
 from services.trainer.service import ModelServicer, TrainingServicer
 from services.trainer.store import Store
 from services.trainer.worker import PrepareWorker, TrainWorker
+from services.trainer.workers.devices import nodes_of_machine
+from services.trainer.workers.leftovers import sweep_runs
+from services.trainer.workers.registration import ThisWorker
+from services.trainer.workers.service import WorkerServicer
+from services.trainer.workers.store import Workers
 from sishu.trainer.v1 import (
     estimate_service_pb2_grpc,
     model_service_pb2_grpc,
     trainer_node_service_pb2_grpc,
     training_service_pb2_grpc,
+    worker_service_pb2_grpc,
 )
 
 SMI_SECONDS = 4.0
 """A tool of a driver that says nothing for so long hangs; the slowest call of all takes one."""
+BESIDE_RUNS = 2
+"""Items in work beside those that train: base models that are prepared."""
 
 
 def build(parts: Parts) -> Built:
@@ -46,7 +54,9 @@ def build(parts: Parts) -> Built:
     preflight = Preflight(estimates, config.accelerator)
     preparer = PrepareWorker(parts.jobs, store, home / "models", config.engine_python, estimates)
     environment = run_environment(os.environ, is_dcu=config.device != "cpu" and is_dcu_node())
-    trainer = TrainWorker(parts, store, metrics, config, preflight, environment)
+    workers = Workers(parts.pool, parts.config.heartbeat_seconds)
+    worker = ThisWorker(workers, config, parts.config.heartbeat_seconds, code_version())
+    trainer = TrainWorker(parts, store, metrics, worker, preflight, environment)
     sampler = Sampler(config.sample_seconds, Programs(SMI_SECONDS))
     parts.metrics.registry.register(DeviceMetrics(sampler))
     prober = Prober(config.engine_python, config.device, sampler, environment)
@@ -72,13 +82,19 @@ def build(parts: Parts) -> Built:
                 trainer_node_service_pb2_grpc.add_TrainerNodeServiceServicer_to_server,
                 TrainerNodeServicer(parts.pool, sampler, prober),
             ),
+            Servicer(
+                "sishu.trainer.v1.WorkerService",
+                worker_service_pb2_grpc.add_WorkerServiceServicer_to_server,
+                WorkerServicer(workers),
+            ),
         ],
         handlers={"prepare_model": preparer.prepare_model, "train": trainer.train},
         project_data=ProjectData(deletion.delete_project_rows, ("runs", "models")),
         background=[functools.partial(count_runs, store, metrics), sampler.run],
+        working=[worker.be_seen, functools.partial(sweep_runs, home, store)],
     )
 
 
 if __name__ == "__main__":
-    # A run has the device to itself whatever the number (see `leases`); base models are prepared beside it.
-    run_room(Room("trainer", Path(__file__).parent, build, concurrency=3))
+    # A run has its devices to itself whatever the number (see `leases`): one that finds none is handed back.
+    run_room(Room("trainer", Path(__file__).parent, build, concurrency=nodes_of_machine() + BESIDE_RUNS))

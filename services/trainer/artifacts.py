@@ -23,6 +23,7 @@ ROWS = "train.jsonl"
 FIRST_ROWS = "train.first.jsonl"
 HELD_OUT = "validation.jsonl"
 TOKENS = "tokens"
+STACKS = "stacks"
 SPEC = "spec.json"
 DIGESTS = "base_model_sha256.json"
 START = "pissa.safetensors"
@@ -127,7 +128,7 @@ async def upload_record(
 
 def drop_leftovers(work: Path) -> None:
     """Delete what only a run that goes on needs, the local copy of what it made included."""
-    for name in (CHECKPOINTS, ADAPTER, MODEL, TOKENS):
+    for name in (CHECKPOINTS, ADAPTER, MODEL, TOKENS, STACKS):
         shutil.rmtree(work / name, ignore_errors=True)
     for name in (ROWS, FIRST_ROWS, HELD_OUT, DIGESTS, START):
         (work / name).unlink(missing_ok=True)

@@ -16,7 +16,12 @@ class TrainerConfig:
     engine_python: Path = setting("SISHU_ENGINE_PYTHON", Path(sys.executable))
     """Python that has torch; it runs the engine and converts base models."""
     device: str = setting("SISHU_TRAINER_DEVICE", "auto")
-    """`auto`, `cpu` or `cuda`: where the engine computes, and what it leases on this host."""
+    """`auto`, `cpu` or `cuda`: where the engine computes, and which devices of this machine it leases."""
+    devices: str = setting("SISHU_TRAINER_DEVICES", "")
+    """Accelerators that this worker may lease, by their numbers as torch counts them, such as `0,1`; empty
+    means all."""
+    memory_bytes: int = setting("SISHU_TRAINER_MEMORY_BYTES", 0, least=0)
+    """Most memory of the machine that the processes of an engine may have together; 0 sets no limit."""
     peak_flops: float = setting("SISHU_TRAINER_PEAK_FLOPS", 0.0, least=0)
     """Most bf16 operations a second of one device, for MFU and HFU; 0 takes what is published of its kind."""
     sample_seconds: float = setting("SISHU_TRAINER_SAMPLE_SECONDS", 5.0, least=0.5)
@@ -28,6 +33,8 @@ class TrainerConfig:
     """CPU threads of the engine; 0 leaves the choice to torch."""
     stop_seconds: float = setting("SISHU_TRAINER_STOP_SECONDS", 10.0, least=SOME)
     """How long the engine may take to write a checkpoint when it is stopped; then it is killed."""
+    pause_seconds: float = setting("SISHU_TRAINER_PAUSE_SECONDS", 600.0, least=SOME)
+    """How long the engine may take to write a checkpoint when its run is paused; then it is killed."""
     patience_seconds: float = setting("SISHU_TRAINER_PATIENCE_SECONDS", 600.0, least=0)
     """How long a finished run waits for Postgres and the bucket before its item is queued again."""
     silence_seconds: float = setting("SISHU_TRAINER_SILENCE_SECONDS", 300.0, least=SOME)

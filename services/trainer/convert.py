@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from services.runtime.convert import failure_to_pb, job_to_pb, timestamp
+from services.trainer.checkpoints.store import StoredCheckpoint
 from services.trainer.estimate_convert import memory_estimate_to_pb
 from services.trainer.models import Model
 from services.trainer.presets import preset_fields
 from services.trainer.row_reports import TrainingRow
+from services.trainer.run_events import RunEvent
 from services.trainer.training_config import TrainingConfig, resolve
 from services.trainer.training_runs import TrainingRun, TrainingStep, TrainingSummary
-from sishu.trainer.v1 import model_pb2, training_config_pb2, training_row_pb2, training_run_pb2
+from sishu.trainer.v1 import (
+    model_pb2,
+    training_checkpoint_pb2,
+    training_config_pb2,
+    training_event_pb2,
+    training_row_pb2,
+    training_run_pb2,
+)
 
 
 def model_to_pb(model: Model) -> model_pb2.Model:
@@ -109,6 +118,8 @@ def run_to_pb(run: TrainingRun) -> training_run_pb2.TrainingRun:
         validation_rows=row_counts_to_pb(run.row_counts.get("validation")),
         renderer_sha256=run.renderer_sha256,
         memory_estimate=memory_estimate_to_pb(run.memory_estimate),
+        host=run.host,
+        device_ids=run.device_ids,
     )
 
 
@@ -154,4 +165,27 @@ def step_to_pb(step: TrainingStep) -> training_run_pb2.TrainingStep:
         validation_loss=step.validation_loss,
         reward_accuracy=step.reward_accuracy,
         reward_margin=step.reward_margin,
+    )
+
+
+def checkpoint_to_pb(checkpoint: StoredCheckpoint) -> training_checkpoint_pb2.TrainingCheckpoint:
+    """A checkpoint that the bucket has whole."""
+    return training_checkpoint_pb2.TrainingCheckpoint(
+        step=checkpoint.step,
+        prefix=checkpoint.prefix,
+        size_bytes=checkpoint.size_bytes,
+        loss=checkpoint.loss,
+        validation_loss=checkpoint.validation_loss,
+        create_time=timestamp(checkpoint.create_time),
+    )
+
+
+def event_to_pb(event: RunEvent) -> training_event_pb2.TrainingEvent:
+    """Something that happened to a run."""
+    return training_event_pb2.TrainingEvent(
+        number=event.number,
+        kind=event.kind,
+        message=event.message,
+        time=timestamp(event.time),
+        details=event.details,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from asyncio.subprocess import Process
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -24,10 +24,13 @@ from services.trainer.engine_events import (
 from services.trainer.guarding import AWAY, patiently
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.row_reports import RowReports, read_report
+from services.trainer.run_events import RunEvent, told_by_engine
 from services.trainer.store import Store
 from services.trainer.training_runs import TrainingRun
 
 POLL_SECONDS = 0.5
+
+Tell = Callable[[Sequence[RunEvent]], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -44,6 +47,7 @@ class Follower:
         store: where steps go.
         metrics: where steps of this engine are counted.
         say: takes a line for people.
+        tell: takes what happened to the run beside its steps.
     """
 
     def __init__(
@@ -55,7 +59,9 @@ class Follower:
         store: Store,
         metrics: TrainerMetrics,
         say: Callable[[str], None],
+        tell: Tell | None = None,
     ) -> None:
+        self._tell = tell
         self._run = run
         self._path = work / FILE_NAME
         self._offset = 0
@@ -65,8 +71,20 @@ class Follower:
         self._reports = 0
         self.log = RunLog(fresh_from)
 
-    async def until_exit(self, process: Process, silence_seconds: float, stall_seconds: float) -> None:
+    async def until_exit(
+        self,
+        process: Process,
+        silence_seconds: float,
+        stall_seconds: float,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         """Follow until the engine has ended. Postgres may be away meanwhile.
+
+        Args:
+            process: the engine.
+            silence_seconds: how long it may write nothing.
+            stall_seconds: how long it may write nothing but its heartbeat.
+            check: is called every half second, and ends this by what it raises.
 
         Raises:
             FailedPrecondition: the base model is another one than when the run was created.
@@ -86,6 +104,7 @@ class Follower:
                 stall.restart()
             silence.check(size_of(self._path))
             stall.check(self._reports)
+            check()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), POLL_SECONDS)
 
@@ -106,6 +125,8 @@ class Follower:
             except NotFound:
                 raise ItemClosed from None
             await self._keep_rows(events)
+            if self._tell:
+                await self._tell(told_by_engine(events))
             # Only now: what was not stored is read again.
             self._reports += is_report(events, self.log, after)
             self.log, self._offset = after, events[-1][1]

@@ -1,69 +1,125 @@
-"""Device leases: one engine on a device of a host at a time, and one engine for a run anywhere.
+"""Leases: one engine on a device of a host at a time, and one engine for a run anywhere.
 
-A row with a heartbeat, not an advisory lock: a lock lives on a connection and is lost with it, so a restart
-of Postgres would free every device while its engine computes. A row outlives the restart, can be looked at,
-and its second unique key keeps a run from being trained on two hosts.
+Rows with a heartbeat, not advisory locks: a lock lives on a connection and is lost with it, so a restart of
+Postgres would free every device while its engine computes. A row outlives the restart, and can be looked at.
 """
 
 from __future__ import annotations
 
-import socket
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import structlog
 
 from services.runtime.db import Connection, Pool, transaction
 from services.runtime.ids import new_id
 from services.runtime.sql import Statements
+from services.trainer.guarding import AWAY
 
-SQL = Statements(Path(__file__).parent / "sql" / "trainer.sql")
+SQL = Statements(Path(__file__).parent / "sql" / "leases.sql")
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Device:
-    """A device of a host, as this process names it."""
+class Claimant:
+    """Who leases: a worker on a host.
 
+    Args:
+        worker_id: the worker.
+        host: its machine.
+        seconds: silence after which its leases are void.
+    """
+
+    worker_id: str
     host: str
-    name: str
+    seconds: float
 
 
-def this_device(name: str) -> Device:
-    """A device of this machine."""
-    return Device(socket.gethostname(), name)
+class NotEnoughError(Exception):
+    """Fewer devices are free than are wanted; nothing is taken."""
 
 
+@dataclass
 class Lease:
-    """One worker's claim to a device for a run.
+    """One worker's claim to a run, and to devices for it.
 
     Args:
         pool: the database.
-        device: what is claimed.
-        run_id: what it is claimed for.
-        seconds: silence after which the claim is void.
+        claimant: who claims.
+        run_id: what is claimed.
     """
 
-    def __init__(self, pool: Pool, device: Device, run_id: str, seconds: float) -> None:
-        self._pool = pool
-        self._device = device
-        self._run_id = run_id
-        self._seconds = seconds
-        self._holder = new_id()
+    pool: Pool
+    claimant: Claimant
+    run_id: str
+    devices: tuple[str, ...] = ()
+    """Ids of the devices that it has."""
+    holder: str = field(default_factory=new_id)
 
-    async def take(self) -> bool:
-        """Claim the device; false while another run has it, or another worker has the run."""
-        async with transaction(self._pool) as connection:
-            await connection.execute(SQL.drop_stale_leases, self._seconds)
-            taken = await connection.fetchval(
-                SQL.take_lease, self._device.host, self._device.name, self._run_id, self._holder
-            )
-        return taken is not None
+    async def take(self, candidates: Sequence[str], count: int) -> bool:
+        """Claim the run and so many of the candidates; false while others have either."""
+        try:
+            async with transaction(self.pool) as connection:
+                self.devices = await self._take(connection, candidates, count)
+        except NotEnoughError:
+            return False
+        return True
+
+    async def _take(self, connection: Connection, candidates: Sequence[str], count: int) -> tuple[str, ...]:
+        host = self.claimant.host
+        await connection.execute(SQL.lock_host, host)
+        await connection.execute(SQL.drop_stale_leases, self.claimant.seconds)
+        claim = (self.run_id, host, self.claimant.worker_id, self.holder)
+        if await connection.fetchval(SQL.take_run, *claim) is None:
+            raise NotEnoughError
+        rows = await connection.fetch(SQL.take_devices, host, list(candidates), self.run_id, count)
+        if len(rows) < count:
+            raise NotEnoughError
+        return tuple(row["device"] for row in rows)
 
     async def renew(self) -> bool:
         """Send a heartbeat; false when the claim is lost for good."""
-        if await self._pool.fetchval(SQL.renew_lease, self._holder) is not None:
+        if await self.pool.fetchval(SQL.renew_lease, self.holder) is not None:
             return True
-        return await self.take()
+        # It was void, but what it covered may be free still.
+        return await self.take(self.devices, len(self.devices))
+
+    async def free_devices(self) -> None:
+        """Give the devices back, and keep the run: what it learned is being stored."""
+        await self.pool.execute(SQL.free_devices, self.holder)
+        self.devices = ()
 
     async def release(self, connection: Connection | Pool | None = None) -> bool:
-        """Give the device back, in a transaction if one is given; false when it was lost before."""
-        released = await (connection or self._pool).fetchval(SQL.release_lease, self._holder)
+        """Give run and devices back, in a transaction if one is given; false when they were lost before."""
+        released = await (connection or self.pool).fetchval(SQL.release_lease, self.holder)
         return released is not None
+
+
+@asynccontextmanager
+async def renewed(lease: Lease) -> AsyncIterator[asyncio.Event]:
+    """Keep a lease alive, also while an engine is being stopped; the event is set when it is lost."""
+    lost = asyncio.Event()
+
+    async def renew_often() -> None:
+        try:
+            while True:
+                await asyncio.sleep(lease.claimant.seconds / 4)
+                try:
+                    if not await lease.renew():
+                        log.warning("lease_lost", run_id=lease.run_id)
+                        return
+                except AWAY as error:
+                    log.warning("database_away", error=str(error))
+        finally:
+            lost.set()
+
+    renewing = asyncio.create_task(renew_often())
+    try:
+        yield lost
+    finally:
+        renewing.cancel()
+        await asyncio.wait({renewing})

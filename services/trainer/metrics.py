@@ -17,7 +17,7 @@ from services.trainer.run_metrics import RunMetrics, of_step
 from services.trainer.store import Store
 from services.trainer.training_runs import TrainingRun
 
-STATES = ("pending", "running", "succeeded", "failed", "cancelled")
+STATES = ("pending", "running", "paused", "succeeded", "failed", "cancelled")
 STEP_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
 COUNT_SECONDS = 10.0
 

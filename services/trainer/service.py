@@ -10,7 +10,11 @@ from services.runtime.db import first_answer
 from services.runtime.interceptors import Context
 from services.runtime.pages import page_of, page_request
 from services.runtime.storage import Storage
+from services.trainer.checkpoints.store import Checkpoints
+from services.trainer.control import RunControl
 from services.trainer.convert import (
+    checkpoint_to_pb,
+    event_to_pb,
     model_kind,
     model_to_pb,
     row_outcome,
@@ -26,6 +30,7 @@ from services.trainer.models import ModelFile, check_name, check_new_model, chec
 from services.trainer.preflight import Preflight
 from services.trainer.presets import PRESETS, by_name
 from services.trainer.row_reports import RowReports
+from services.trainer.run_events import RunEvents
 from services.trainer.store import Store
 from services.trainer.training_runs import NewRun
 from services.trainer.translation_convert import preset_to_pb, translation_to_pb
@@ -109,6 +114,7 @@ class TrainingServicer(TrainingServiceServicer):
         self._store = store
         self._client = client
         self._deletion = deletion
+        self._control = RunControl(store)
         self._code_version = code_version
         self._preflight = preflight
 
@@ -185,6 +191,51 @@ class TrainingServicer(TrainingServiceServicer):
         page = page_of(later[: wanted.limit], wanted, by_name)
         return run_pb.ListTrainingPresetsResponse(
             training_presets=map(preset_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def CancelTrainingRun(
+        self, request: run_pb.CancelTrainingRunRequest, context: Context
+    ) -> run_pb.CancelTrainingRunResponse:
+        return run_pb.CancelTrainingRunResponse(
+            training_run=run_to_pb(await self._control.cancel(request.id))
+        )
+
+    async def PauseTrainingRun(
+        self, request: run_pb.PauseTrainingRunRequest, context: Context
+    ) -> run_pb.PauseTrainingRunResponse:
+        return run_pb.PauseTrainingRunResponse(training_run=run_to_pb(await self._control.pause(request.id)))
+
+    async def ResumeTrainingRun(
+        self, request: run_pb.ResumeTrainingRunRequest, context: Context
+    ) -> run_pb.ResumeTrainingRunResponse:
+        return run_pb.ResumeTrainingRunResponse(
+            training_run=run_to_pb(await self._control.resume(request.id))
+        )
+
+    async def RetryTrainingRun(
+        self, request: run_pb.RetryTrainingRunRequest, context: Context
+    ) -> run_pb.RetryTrainingRunResponse:
+        run = await self._control.retry(request.id, request.request_id)
+        return run_pb.RetryTrainingRunResponse(training_run=run_to_pb(run))
+
+    async def ListTrainingCheckpoints(
+        self, request: run_pb.ListTrainingCheckpointsRequest, context: Context
+    ) -> run_pb.ListTrainingCheckpointsResponse:
+        wanted = page_request(request.page_size, request.page_token, request.training_run_id)
+        run = await self._store.get_run(request.training_run_id)
+        page = await Checkpoints(self._store.pool).list(wanted, run.id)
+        return run_pb.ListTrainingCheckpointsResponse(
+            training_checkpoints=map(checkpoint_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def ListTrainingEvents(
+        self, request: run_pb.ListTrainingEventsRequest, context: Context
+    ) -> run_pb.ListTrainingEventsResponse:
+        wanted = page_request(request.page_size, request.page_token, request.training_run_id)
+        run = await self._store.get_run(request.training_run_id)
+        page = await RunEvents(self._store.pool).list(wanted, run.id)
+        return run_pb.ListTrainingEventsResponse(
+            training_events=map(event_to_pb, page.rows), next_page_token=page.next_token
         )
 
     async def _checked(self, wanted: training_run_pb2.TrainingRun, preset: str) -> NewRun:

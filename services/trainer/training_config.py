@@ -22,8 +22,8 @@ LIMITS = {
 """Smallest and largest value that the engine takes, by the name that field and spec share."""
 
 
-NOT_OF_ENGINE = {"max_rows", "ignore_estimate"}
-"""Parameters that are done with before the engine starts."""
+NOT_OF_ENGINE = {"max_rows", "ignore_estimate", "keep_best_checkpoints"}
+"""Parameters of which the engine knows nothing."""
 
 PREFERENCE_RATE = 5e-5
 """Usual peak learning rate of preferences: what is learned from them is small, and easily too much."""
@@ -171,6 +171,10 @@ class TrainingConfig:
     """What the learning rate is multiplied by when the run goes back."""
     ignore_estimate: bool = False
     """Whether to start although the estimate says that it will not fit."""
+    keep_checkpoints: int = 2
+    """How many of the newest checkpoints are kept."""
+    keep_best_checkpoints: int = 1
+    """How many of those with the lowest validation losses are kept in the bucket beside the newest."""
 
     @property
     def gives_whole_model(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -93,21 +93,23 @@ class TrainingRun:
     """What the engine said of itself: versions, and SHA-256 of chat template and base model."""
     memory_estimate: Mapping[str, object] | None = None
     """What was estimated of it before it began: a row of `memory_estimates`."""
+    host: str = ""
+    """Machine that trains it now."""
+    device_ids: Sequence[str] = ()
+    """Devices that it has there."""
 
     @property
     def state(self) -> str:
-        """`pending`, `running`, `succeeded`, `failed` or `cancelled`, as the job says."""
-        if self.job.state == "paused":
-            # A pause lets an engine that trains go on to its end.
-            return "pending" if self.summary.phase in {"", WAITING} else "running"
+        """`pending`, `running`, `paused`, `succeeded`, `failed` or `cancelled`, as the job says."""
         if self.job.state == "pending" or (self.job.state == "running" and self.summary.phase == WAITING):
             return "pending"
         return self.job.state
 
     @property
     def phase(self) -> str:
-        """What the engine does now; empty when the run has ended."""
-        return "" if self.job.ended else self.summary.phase
+        """What the engine does now; empty when the run has ended, or is paused and has no device any more."""
+        is_idle = self.job.state == "paused" and self.summary.phase == WAITING
+        return "" if self.job.ended or is_idle else self.summary.phase
 
     @property
     def failure(self) -> Failure | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,21 +17,22 @@ from services.runtime.faults import RETRYABLE
 from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.room import Parts
 from services.trainer import artifacts, bases
-from services.trainer.config import TrainerConfig
+from services.trainer.checkpoints.fetching import Fetcher
 from services.trainer.dataset_rows import fetch_rows, first_rows
-from services.trainer.engine.events import FILE_NAME
 from services.trainer.engine_events import RunLog
-from services.trainer.engine_process import engine, error_of, last_line
 from services.trainer.estimate_store import EstimateStore
-from services.trainer.following import Follower, size_of
-from services.trainer.guarding import AWAY, LOOK_SECONDS, is_closed, patiently, telling, unless, until_closed
-from services.trainer.leases import Lease, this_device
+from services.trainer.guarding import AWAY, LOOK_SECONDS, patiently, telling, unless, until_closed
+from services.trainer.leases import Lease, renewed
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.models import Made, Model, digest_of, public_name
 from services.trainer.preflight import Preflight
+from services.trainer.run_events import RunEvent
+from services.trainer.running import Desk, Ending, EngineRun
 from services.trainer.store import Store
 from services.trainer.training_config import Place, spec_of
 from services.trainer.training_runs import WAITING, TrainingRun
+from services.trainer.workers.devices import enough
+from services.trainer.workers.registration import ThisWorker
 from sishu.errors import ApiError
 
 log = structlog.get_logger()
@@ -80,7 +81,7 @@ class TrainWorker:
         parts: of the room.
         store: the room's tables.
         metrics: where is told what goes on.
-        config: of the room.
+        worker: this process as the others see it.
         preflight: says before a run whether it fits.
         environment: variables that engines get beside those of this process.
     """
@@ -90,71 +91,87 @@ class TrainWorker:
         parts: Parts,
         store: Store,
         metrics: TrainerMetrics,
-        config: TrainerConfig,
+        worker: ThisWorker,
         preflight: Preflight,
         environment: Mapping[str, str],
     ) -> None:
-        self._environment = environment
         self._jobs = parts.jobs
         self._store = store
         self._storage = parts.storage
         self._client = parts.client
         self._metrics = metrics
-        self._config = config
+        self._config = worker.config
         self._preflight = preflight
         self._home = parts.config.home
-        self._device = this_device(config.device)
-        # Both mean the same: a worker that is silent for so long is dead.
-        self._lease_seconds = parts.config.heartbeat_seconds
+        self._worker = worker
+        self._desk = Desk(parts.jobs, store, parts.storage, metrics, worker.config, environment)
         # When the process is to end, the engine ends at once: it writes a checkpoint to go on from.
         self._stopping = parts.stop
 
     async def train(self, item: Item) -> None:
-        """Have the engine train while the device is ours, and store what it made.
+        """Have the engine train while the devices are ours, and store what it made.
 
         Raises:
-            Unavailable: the device is taken; the item is handed out again, to whichever worker is free, for
-                as long as it takes.
-            ItemClosed: the run was cancelled, another worker has it, or this process is to end; then the
-                item is handed out again.
+            Unavailable: devices are taken, or this worker has too few; the item is handed out again, to
+                whichever worker is free, for as long as it takes.
+            ItemClosed: the run was paused or cancelled, another worker has it, or this process is to end;
+                then the item is handed out again.
         """
         run = await self._store.get_run(item.resource_id)
-        lease = Lease(self._store.pool, self._device, run.id, self._lease_seconds)
-        if not await lease.take():
-            raise await self._taken(item)
+        devices = await self._worker.devices()
+        count = enough(devices, run.config.devices)
+        lease = Lease(self._store.pool, self._worker.claimant, run.id)
+        ids = [device.id for device in devices]
+        if count > len(ids) or not await lease.take(ids, count):
+            raise await self._taken(item, ids, count)
         self._metrics.began(run)
-        state = "pending"
+        state, closed = "pending", False
         try:
-            # The worker that had the run may have ended it meanwhile.
-            await self._jobs.load(item.id, item.attempt)
-            await self._hold(item, run, lease)
+            async with renewed(lease) as lost:
+                # The worker that had the run may have ended it meanwhile.
+                await self._jobs.load(item.id, item.attempt)
+                await self._hold(item, run, lease, lost)
             state = "succeeded"
         except (SishuError, ApiError) as error:
             state = "pending" if error.code in RETRYABLE else "failed"
             await self._note_failure(item, run, error.message)
             raise
         except (ItemClosed, asyncio.CancelledError):
+            closed = True
             state = await self._tidy(item, run)
             raise
         finally:
             self._metrics.ended(run.id, state)
             with contextlib.suppress(*AWAY):
                 await lease.release()
+                if closed:
+                    await self._store.set_waiting(run.id)
 
     def _work(self, run: TrainingRun) -> Path:
         return self._home / "runs" / run.id
 
-    async def _taken(self, item: Item) -> Exception:
-        """What to raise when there is no lease: the device has another run, or the run another worker."""
+    async def _taken(self, item: Item, ids: Sequence[str], count: int) -> Exception:
+        """What to raise when there is no lease: devices have other runs, or the run another worker."""
         if not await self._store.set_waiting(item.resource_id):
             return ItemClosed()
-        words = f"waiting for a device: {self._device.name} on {self._device.host} is taken"
+        if count > len(ids):
+            most = await self._worker.workers.most_devices()
+            words = (
+                f"waiting for a worker with {count} devices: the largest has {most}, the one that was asked "
+                f"has {len(ids)}"
+            )
+        else:
+            words = (
+                f"waiting for a device: of {', '.join(ids)} on {self._worker.claimant.host} too few are free"
+            )
         return Unavailable("DEVICES_BUSY", words)
 
-    async def _hold(self, item: Item, run: TrainingRun, lease: Lease) -> None:
+    async def _hold(self, item: Item, run: TrainingRun, lease: Lease, lost: asyncio.Event) -> None:
         """Have the engine train while the lease is ours, and store what it made with the item's end."""
         base = await self._store.get_model(run.base_model_id)
-        seen, made = await unless(self._train(item, run, base), self._until_pointless(item, lease))
+        ending = Ending()
+        pointless = self._until_pointless(item, lost, ending)
+        seen, made = await unless(self._train(item, run, base, lease, ending), pointless)
 
         async def finish() -> None:
             async with self._jobs.finish(item) as connection:
@@ -166,35 +183,49 @@ class TrainWorker:
         await asyncio.to_thread(artifacts.drop_leftovers, self._work(run))
         log.info("run_succeeded", run_id=run.id, model_id=run.model_id, steps=seen.summary.steps)
 
-    async def _until_pointless(self, item: Item, lease: Lease) -> None:
-        """Return when the run is cancelled or deleted, the lease is lost, or the process is to end."""
-        renew_at = 0.0
-        loop = asyncio.get_running_loop()
+    async def _until_pointless(self, item: Item, lost: asyncio.Event, ending: Ending) -> None:
+        """Return when the run is paused, cancelled, deleted or lost, or the process is to end."""
         while not self._stopping.is_set():
             try:
-                if await is_closed(self._jobs, item.job_id):
-                    return
-                if loop.time() >= renew_at:
-                    if not await lease.renew():
-                        log.warning("lease_lost", run_id=item.resource_id)
-                        return
-                    renew_at = loop.time() + self._lease_seconds / 4
+                state = (await self._jobs.states([item.job_id]))[item.job_id]
             except AWAY as error:
                 log.warning("database_away", error=str(error))
+                state = ""
+            if state in {"cancelled", "deleted"}:
+                ending.reason = "cancelled"
+            elif state == "paused" and ending.may_pause:
+                ending.reason = "paused"
+            elif lost.is_set():
+                ending.reason = "lost"
+            if ending.reason:
+                return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), min(LOOK_SECONDS, self._lease_seconds / 4))
+                await asyncio.wait_for(self._stopping.wait(), LOOK_SECONDS)
+        ending.reason = "stopping"
 
-    async def _train(self, item: Item, run: TrainingRun, base: Model) -> tuple[RunLog, Made]:
+    async def _train(
+        self, item: Item, run: TrainingRun, base: Model, lease: Lease, ending: Ending
+    ) -> tuple[RunLog, Made]:
         work = self._work(run)
+        devices = [device for device in await self._worker.devices() if device.id in lease.devices]
         async with telling(self._jobs, item.job_id) as say:
-            await self._make_ready(run, base, work, say)
-            seen = await self._run_engine(item, run, work, say)
+            await self._tell_lease(run, lease)
+            spec = await self._make_ready(run, base, work, say)
+            engine = EngineRun(self._desk, run, item.id, work, spec, lease, devices, ending, say)
+            seen = await engine.until_finished()
             say("storing the model" if run.config.gives_whole_model else "storing the adapter")
             made = await patiently(lambda: self._upload(run, base, seen, work), self._config.patience_seconds)
         return seen, made
 
-    async def _make_ready(self, run: TrainingRun, base: Model, work: Path, say: bases.Say) -> None:
-        """Have base model, training rows and spec on this machine."""
+    async def _tell_lease(self, run: TrainingRun, lease: Lease) -> None:
+        host, ids = lease.claimant.host, ", ".join(lease.devices)
+        details = {"host": host, "devices": ids, "worker_id": lease.claimant.worker_id}
+        await self._desk.events.add(run.id, [RunEvent("leased", f"has {ids} of {host}", details)])
+
+    async def _make_ready(
+        self, run: TrainingRun, base: Model, work: Path, say: bases.Say
+    ) -> Mapping[str, object]:
+        """Have base model, training rows, spec and the newest checkpoint on this machine; return the spec."""
         await self._store.set_phase(run.id, "preparing")
         folder = await self._base_folder(base, say)
         rows = work / artifacts.ROWS
@@ -204,14 +235,24 @@ class TrainWorker:
             held_out = await fetch_rows(self._client, run.dataset_version_id, run.config.objective, rows)
             chosen = work / artifacts.FIRST_ROWS
             rows = await asyncio.to_thread(first_rows, rows, run.config.max_rows, chosen)
+        await self._fetch_checkpoint(run, work)
         place = Place(work, folder, rows, self._config.device, self._config.threads, held_out)
-        spec = spec_of(run.id, run.config, public_name(base), place)
+        plan = await self._desk.plans.get(run.id)
+        spec = {**spec_of(run.id, run.config, public_name(base), place), **(plan.spec() if plan else {})}
         await asyncio.to_thread(artifacts.save_spec, work, spec)
         warning = await self._preflight.check_here(
             run, folder, rows, self._config.device, self._config.engine_python
         )
         if warning:
             say(warning)
+        return spec
+
+    async def _fetch_checkpoint(self, run: TrainingRun, work: Path) -> None:
+        async def tell(event: RunEvent) -> None:
+            await self._desk.events.add(run.id, [event])
+
+        fetcher = Fetcher(self._storage, self._desk.checkpoints, tell)
+        await patiently(lambda: fetcher.bring(run.id, work), self._config.patience_seconds)
 
     async def _base_folder(self, base: Model, say: bases.Say) -> Path:
         """The folder of the model to train on; one that a run made comes from the bucket."""
@@ -223,38 +264,6 @@ class TrainWorker:
         files = await self._store.list_model_files(base.id)
         await artifacts.fetch_folder(self._storage, files, folder)
         return folder
-
-    async def _run_engine(self, item: Item, run: TrainingRun, work: Path, say: bases.Say) -> RunLog:
-        follower = Follower(
-            run=run,
-            work=work,
-            fresh_from=size_of(work / FILE_NAME),
-            store=self._store,
-            metrics=self._metrics,
-            say=say,
-        )
-        command = [
-            str(self._config.engine_python),
-            "-m",
-            "services.trainer.engine",
-            str(work / artifacts.SPEC),
-        ]
-        try:
-            async with engine(command, work, self._config.stop_seconds, self._environment) as process:
-                log.info("engine_started", run_id=run.id, pid=process.pid)
-                await follower.until_exit(process, self._config.silence_seconds, self._config.stall_seconds)
-            await follower.drain(self._config.patience_seconds)
-        finally:
-            if follower.log.saved:
-                await self._forget_trouble(item)
-        if process.returncode:
-            raise error_of(process.returncode, follower.log.failure, last_line(work))
-        return follower.log
-
-    async def _forget_trouble(self, item: Item) -> None:
-        """An engine that got as far as a checkpoint is in no trouble that an earlier one was in."""
-        with contextlib.suppress(*AWAY):
-            await self._jobs.forget_trouble(item.id)
 
     async def _upload(self, run: TrainingRun, base: Model, seen: RunLog, work: Path) -> Made:
         """Store what the run made, and say what it is."""
@@ -298,5 +307,18 @@ class TrainWorker:
         else:
             if job.state in {"cancelled", "succeeded"}:
                 await asyncio.to_thread(artifacts.drop_leftovers, self._work(run))
+            if job.state == "cancelled":
+                await self._drop_checkpoints(run)
+            if job.state == "paused":
+                with contextlib.suppress(*AWAY):
+                    await self._desk.events.add(run.id, [RunEvent("paused", "paused; its devices are free")])
+            if job.state in {"cancelled", "succeeded", "paused"}:
                 return job.state
         return "pending"
+
+    async def _drop_checkpoints(self, run: TrainingRun) -> None:
+        """Nobody can go on from those of a cancelled run."""
+        with contextlib.suppress(*AWAY, SishuError):
+            for row in await self._desk.checkpoints.of_run(run.id):
+                await self._storage.delete_prefix(row.prefix)
+                await self._desk.checkpoints.drop(row.id)

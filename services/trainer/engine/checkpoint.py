@@ -49,7 +49,7 @@ def newest_valid(root: Path, before: int = sys.maxsize) -> tuple[Path | None, li
     Raises OSError where one cannot be looked at, which is no reason to pass it over.
     """
     damaged: list[str] = []
-    for folder in reversed([each for each in _all(root) if step_of(each) < before]):
+    for folder in reversed([each for each in all_of(root) if step_of(each) < before]):
         if is_valid(folder):
             return folder, damaged
         damaged.append(folder.name)
@@ -83,12 +83,12 @@ def drop(root: Path, names: list[str]) -> None:
 def prune(root: Path, keep: int, best: int = 0) -> None:
     """Delete all but the newest `keep` checkpoints and step `best`'s, and what a crash left half-written."""
     spared = checkpoint_path(root, best) if best else None
-    for folder in [*_all(root)[:-keep], *root.glob(f".{_PREFIX}*")]:
+    for folder in [*all_of(root)[:-keep], *root.glob(f".{_PREFIX}*")]:
         if folder != spared:
             shutil.rmtree(folder)
 
 
-def _all(root: Path) -> list[Path]:
+def all_of(root: Path) -> list[Path]:
     """Checkpoints from old to new; what people put beside them, under other names, is none."""
     found = [path for path in root.glob(f"{_PREFIX}*") if _NAME.fullmatch(path.name) and path.is_dir()]
     return sorted(found, key=step_of)

@@ -16,7 +16,7 @@ from services.trainer.engine.events import EventLog
 from services.trainer.engine.loss_scale import ScaleSpentError
 from services.trainer.engine.mishaps import Mishaps
 from services.trainer.engine.objectives import PAIRED, WITH_REFERENCE, Objective, objective_of
-from services.trainer.engine.packing import split_evenly
+from services.trainer.engine.packing import parted, split_evenly
 from services.trainer.engine.parallel import group, place, starting
 from services.trainer.engine.parallel.strategy import Strategy
 from services.trainer.engine.products import products_of
@@ -47,6 +47,7 @@ _MAY_CHANGE = (
     "packing",  # like these two a question of speed: the rows of a step are the same
     "logits_positions",
     "gradient_checkpointing",
+    "micro_tokens",
     "devices",  # and these four: a checkpoint's layout says what can be continued
     "deepspeed_stage",
     "cpu_offload",
@@ -119,7 +120,7 @@ def prepare(spec: TrainSpec, events: EventLog) -> Run:
         model=trainable,
         strategy=strategy,
         schedule=Schedule(spec, steps_total),
-        memory=_plan_memory(spec, events, trainable, strategy, objective, plan),
+        memory=_plan_memory(spec, events, trainable, strategy, objective, plan).within(spec.micro_tokens),
         identity=identity,
         validation=Validation(
             objective_of(spec, rows.validation or [], pad_id), spec.validation_steps or plan.steps_per_epoch
@@ -347,7 +348,7 @@ def _micro_batches(run: Run, step: Step) -> list[MicroBatch]:
     """This device's part of the step: batches as planned, or rows in packs of the size that suits it."""
     lengths = run.plan.lengths
     if not run.model.packed:
-        return run.strategy.share(step.batches, lengths)
+        return run.strategy.share(parted(step.batches, lengths, run.spec.micro_tokens), lengths)
     rows = [index for batch in step.batches for index in batch]
     if not run.strategy.plans_memory:
         return run.strategy.share(split_evenly(rows, lengths, run.memory.most_tokens), lengths)

@@ -7,7 +7,7 @@ model, precision and device, which a formula over config.json does not.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -31,6 +31,10 @@ class MemoryPlan:
     """Most tokens, unless one row alone has more."""
     estimate_bytes: int = 0
     """Expected peak of a micro batch of `most_tokens`; 0 where it was not estimated."""
+
+    def within(self, tokens: int) -> MemoryPlan:
+        """This plan with at most so many tokens; 0 sets no limit."""
+        return replace(self, most_tokens=min(self.most_tokens, tokens)) if tokens else self
 
 
 def plan(trainable: TrainableModel, samples: list[Sample], step_tokens: int) -> MemoryPlan:

@@ -86,3 +86,10 @@ def split_evenly(rows: Sequence[int], lengths: Sequence[int], most_tokens: int) 
         if fits:
             return [pack for pack in packs if pack]
         count += 1
+
+
+def parted(batches: Sequence[list[int]], lengths: Sequence[int], most_tokens: int) -> Sequence[list[int]]:
+    """Micro batches cut into such of at most so many tokens; 0 leaves them as they are."""
+    if not most_tokens:
+        return batches
+    return [part for batch in batches for part in split_evenly(batch, lengths, most_tokens)]

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import traceback
 
+from services.trainer.engine import stacks
 from services.trainer.engine.errors import (
     DiskFullError,
     EngineError,
@@ -19,6 +20,8 @@ from services.trainer.engine.files import is_full_disk, locked
 from services.trainer.engine.parallel import place
 from services.trainer.engine.spec import TrainSpec
 from services.trainer.engine.stopping import StopSignal
+
+_NO_MEMORY = ("DefaultCPUAllocator", "can't allocate memory", "std::bad_alloc", "Cannot allocate memory")
 
 
 def run(spec: TrainSpec, stop: StopSignal) -> int:
@@ -61,6 +64,7 @@ def _is_finished(spec: TrainSpec) -> bool:
 
 def _reported(spec: TrainSpec, events: EventLog, stop: StopSignal) -> int:
     began = _size(spec)
+    stacks.listen(spec.output_dir)
     try:
         events.enter_phase("importing")
         # Here, so that a wrong spec is told at once and the heartbeat covers the seconds that torch takes.
@@ -97,7 +101,7 @@ def _classified(error: Exception) -> EngineError:
     if isinstance(error, EngineError):
         return error
     # torch's own class has two names in the releases we support; both end alike.
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _is_refused(error):
         return OutOfMemoryError(
             f"out of memory: {_first_line(error)}; lower batch_tokens or cutoff_length, "
             "or set gradient_checkpointing"
@@ -111,6 +115,11 @@ def _classified(error: Exception) -> EngineError:
         where = getattr(error, "filename", None) or "output_dir"
         return DiskFullError(f"no space left for {where}; free some and start again")
     return EngineError(f"{type(error).__name__}: {_first_line(error)}")
+
+
+def _is_refused(error: Exception) -> bool:
+    """Whether the machine refused memory to torch, which on a CPU says so by text alone."""
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
 
 
 def _is_of_group(error: Exception) -> bool:

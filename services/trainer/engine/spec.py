@@ -134,6 +134,9 @@ class TrainSpec:
     """Noise on the embeddings while training (arXiv 2310.05914 uses 5 to 15); 0 means none."""
     batch_tokens: int = _number(1024, 1, 10_000_000)
     """Most tokens of a micro batch, padding included; one longer row makes a batch of its own."""
+    micro_tokens: int = _number(0, 0, 10_000_000)
+    """Most tokens that are computed at once, where memory lacks for batch_tokens: micro batches are parted,
+    and the step stays the same. 0 means batch_tokens."""
     accumulation: int = _number(1, 1, 100_000)
     """Micro batches of one optimizer step."""
     step_rows: int = _number(0, 0, 100_000_000)

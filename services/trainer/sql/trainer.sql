@@ -63,6 +63,8 @@ SELECT run.id, run.project_id, run.name, dataset_version_id, dataset_content_sha
        loss_first, loss_last, peak_memory_bytes, parameter_count, trainable_parameter_count, device,
        precision, dropped_rows, validation_loss, validation_loss_best, validation_best_step, published_step,
        run.create_time, greatest(run.update_time, job.update_time) AS update_time,
+       coalesce((SELECT host FROM run_leases WHERE run_id = run.id), '') AS host,
+       ARRAY(SELECT device FROM device_leases WHERE run_id = run.id ORDER BY device) AS device_ids,
        to_jsonb(job) AS job,
        (SELECT to_jsonb(estimate) FROM memory_estimates AS estimate WHERE estimate.run_id = run.id) AS memory_estimate
 FROM training_runs AS run
@@ -75,7 +77,6 @@ LIMIT $4
 
 -- name: count_runs
 SELECT CASE WHEN jobs.state = 'pending' OR (jobs.state = 'running' AND run.phase = 'waiting') THEN 'pending'
-            WHEN jobs.state = 'paused' THEN CASE WHEN run.phase IN ('', 'waiting') THEN 'pending' ELSE 'running' END
             ELSE jobs.state::text END AS state, count(*) AS runs
 FROM training_runs AS run JOIN jobs ON jobs.id = run.job_id
 GROUP BY 1
@@ -85,7 +86,7 @@ UPDATE training_runs SET phase = $2, update_time = now() WHERE id = $1
 
 -- name: set_waiting
 UPDATE training_runs SET phase = $2, update_time = now()
-WHERE id = $1 AND NOT EXISTS (SELECT FROM device_leases WHERE run_id = $1)
+WHERE id = $1 AND NOT EXISTS (SELECT FROM run_leases WHERE run_id = $1)
 RETURNING id
 
 -- name: set_summary
@@ -172,20 +173,3 @@ WITH steps AS (
 )
 SELECT (SELECT count(*) FROM runs) AS training_runs, (SELECT * FROM steps) AS training_steps,
        (SELECT count(*) FROM models) AS models, (SELECT * FROM files) AS model_files
-
--- name: drop_stale_leases
--- After a restart of Postgres nobody could send a heartbeat for a while, and nobody is to lose a device for it.
-DELETE FROM device_leases
-WHERE heartbeat_time < now() - make_interval(secs => $1)
-  AND pg_postmaster_start_time() < now() - make_interval(secs => $1)
-
--- name: take_lease
-INSERT INTO device_leases (host, device, run_id, holder) VALUES ($1, $2, $3, $4)
-ON CONFLICT DO NOTHING
-RETURNING holder
-
--- name: renew_lease
-UPDATE device_leases SET heartbeat_time = now() WHERE holder = $1 RETURNING holder
-
--- name: release_lease
-DELETE FROM device_leases WHERE holder = $1 RETURNING holder

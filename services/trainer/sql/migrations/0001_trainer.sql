@@ -111,15 +111,3 @@ CREATE TABLE training_rows (
     samples     integer NOT NULL,
     PRIMARY KEY (run_id, split, line)
 );
-
--- Who computes where: one run on a device, and a run on one device. A row is worth something while its
--- heartbeat is fresh; only the worker that holds it may end the run. It does not go with a deleted run: the
--- device is free when the engine has stopped.
-CREATE TABLE device_leases (
-    host           text        NOT NULL,
-    device         text        NOT NULL,
-    run_id         uuid        NOT NULL UNIQUE,
-    holder         uuid        NOT NULL UNIQUE,
-    heartbeat_time timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (host, device)
-);

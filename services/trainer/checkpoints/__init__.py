@@ -1,0 +1,1 @@
+"""Checkpoints in the bucket, from which any worker can go on."""

@@ -1,0 +1,1 @@
+"""What watches an engine: its memory, and whether it gets on."""

@@ -1,0 +1,1 @@
+"""Workers: which processes train, and on what."""
