@@ -93,6 +93,10 @@ class RunOptions:
     ignore_estimate: Annotated[
         bool | None, typer.Option("--ignore-estimate", help=say("run_ignore_estimate"))
     ] = None
+    keep_checkpoints: Annotated[int | None, typer.Option(min=1, max=1000, help=say("run_keep"))] = None
+    keep_best_checkpoints: Annotated[int | None, typer.Option(min=0, max=1000, help=say("run_keep_best"))] = (
+        None
+    )
 
     def config(self) -> TrainingConfig:
         """The config that says it."""

@@ -17,6 +17,7 @@ from sishu.cli.generation_texts import GENERATION_TEXTS
 from sishu.cli.import_texts import IMPORT_TEXTS
 from sishu.cli.leak_texts import LEAK_TEXTS
 from sishu.cli.question_template_texts import QUESTION_TEMPLATE_TEXTS
+from sishu.cli.run_control_texts import RUN_CONTROL_TEXTS
 from sishu.cli.run_texts import RUN_TEXTS
 from sishu.cli.statistics_texts import STATISTICS_TEXTS
 from sishu.cli.trainer_texts import TRAINER_TEXTS
@@ -31,6 +32,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **EXPORT_TEXTS,
     **RUN_TEXTS,
     **ESTIMATE_TEXTS,
+    **RUN_CONTROL_TEXTS,
     **EXAMPLE_TEXTS,
     **IMPORT_TEXTS,
     **DUPLICATE_TEXTS,

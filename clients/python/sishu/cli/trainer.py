@@ -1,4 +1,4 @@
-"""`sishu trainer`: the machine that trains."""
+"""`sishu trainer`: the machine that trains, and who trains."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ import typer
 
 from sishu.cli.context import with_client
 from sishu.cli.failures import in_words
-from sishu.cli.output import CONSOLE, as_json, show_fields
+from sishu.cli.options import LimitOption
+from sishu.cli.output import CONSOLE, as_json, show_fields, show_many
+from sishu.cli.run_control import pages
 from sishu.cli.settings import SETTINGS
 from sishu.cli.tables import WholeTable
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.trainer.v1 import trainer_node_pb2 as pb
 from sishu.trainer.v1.trainer_node_service_pb2 import GetTrainerNodeRequest, ProbeTrainerNodeRequest
+from sishu.trainer.v1.worker_pb2 import Worker, WorkerDevice
+from sishu.trainer.v1.worker_service_pb2 import ListWorkersRequest
 
 PROBE_SECONDS = 330.0
 """Longer than the service takes at most."""
@@ -140,3 +144,25 @@ def _checks(found: pb.NodeProbe) -> Iterator[tuple[str, str]]:
     for check in found.checks:
         outcome = say(OUTCOMES[check.outcome])
         yield check.name, f"{outcome}: {check.message}" if check.message else outcome
+
+
+@app.command("workers", help=say("trainer_workers"))
+def list_workers(limit: LimitOption = 100) -> None:
+    """Print the workers, and below their devices."""
+
+    async def work(client: Client) -> list[Worker]:
+        return await pages(client.workers.ListWorkers, ListWorkersRequest(), "workers", limit)
+
+    workers = with_client(work)
+    show_many(workers, ("id", "host", "process_id", "state", "code_version", "heartbeat_time"))
+    if not SETTINGS.json:
+        for worker in workers:
+            for device in worker.devices:
+                line = f"{worker.host} {device_line(device)}"
+                CONSOLE.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def device_line(device: WorkerDevice) -> str:
+    """A device in a line: what it is, and the run that has it."""
+    words = f"{device.id}: {device.name}, {device.memory_bytes / GIB:.1f} GiB"
+    return f"{words}, run {device.training_run_id}" if device.training_run_id else words
