@@ -79,6 +79,7 @@ async def test_a_device_is_of_one_run_and_a_run_of_one_worker(store: Store) -> N
     assert not await wide.release()
 
 
+@pytest.mark.full
 async def test_a_silent_worker_loses_run_and_devices_and_takes_back_what_is_free(store: Store) -> None:
     silent = lease_of(store, seconds=0.2)
     assert await silent.take(CARDS, 2)
@@ -156,6 +157,7 @@ async def test_workers_are_shown_with_what_they_have_and_do(store: Store) -> Non
     assert (await workers.list(page_request(9, ""))).rows == []
 
 
+@pytest.mark.full
 async def test_events_of_an_engine_stand_once(store: Store) -> None:
     run, events = await new_run(store), RunEvents(store.pool)
     told = [RunEvent("resumed", "goes on", {"step": "4"}, "10@1.5", NOW)]
@@ -173,6 +175,7 @@ async def test_events_of_an_engine_stand_once(store: Store) -> None:
     ]
 
 
+@pytest.mark.full
 async def test_less_memory_is_planned_once(store: Store) -> None:
     run, plans = await new_run(store, batch_tokens=1024), MemoryPlans(store.pool)
     assert await plans.get(run.id) is None
@@ -341,6 +344,7 @@ async def test_another_machine_goes_on_from_the_newest_valid_checkpoint(machine:
     assert local_steps(machine.work) == [6, 4, 2]
 
 
+@pytest.mark.full
 async def test_a_checkpoint_that_is_damaged_in_the_bucket_is_passed_over(machine: Machine) -> None:
     lease = await held(machine)
     for step in (2, 4):
@@ -389,6 +393,7 @@ async def test_a_bucket_that_is_away_is_waited_for_and_told_once(machine: Machin
     assert not await machine.uploader(lease.holder).finish(0.2)
 
 
+@pytest.mark.full
 async def test_folders_of_runs_that_ended_elsewhere_are_taken_away(store: Store, tmp_path: Path) -> None:
     paused, ended = await new_run(store), await new_run(store)
     await store.jobs.pause(paused.job.id)
@@ -407,6 +412,7 @@ async def test_folders_of_runs_that_ended_elsewhere_are_taken_away(store: Store,
     assert left == {paused.id: both, ended.id: ["events.jsonl"], "notes": both}
 
 
+@pytest.mark.full
 async def test_a_worker_that_lost_the_run_stores_nothing_more(machine: Machine) -> None:
     lease = await held(machine)
     machine.write(2)

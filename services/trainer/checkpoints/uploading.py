@@ -94,21 +94,22 @@ class Uploader:
         while here != self._seen:
             for step in await self._wanted(here):
                 await self._upload(step)
-            await self._clean(here)
+            await self.tidy()
             # Only now: what failed is tried again.
             self._seen = here
             here = await asyncio.to_thread(files.local_digests, self.work)
 
     async def _wanted(self, here: Mapping[int, str]) -> list[int]:
         """Steps on this machine that the bucket lacks, the newest first."""
-        rows = [row for row in await self.checkpoints.of_run(self.run.id) if row.complete]
-        stored = {row.step: row.manifest_sha256 for row in rows}
+        stored = set()
+        for row in await self.checkpoints.of_run(self.run.id):
+            if is_undone(row, here):
+                await self.delete(row)
+            elif row.complete:
+                stored.add(row.step)
         losses = await self.checkpoints.losses(self.run.id, {*here, *stored})
         wanted = self._kept({*here, *stored}, losses)
-        for row in rows:
-            if here.get(row.step, row.manifest_sha256) != row.manifest_sha256:
-                await self.delete(row)
-        return [step for step in here if step in wanted and stored.get(step) != here[step]]
+        return [step for step in here if step in wanted and step not in stored]
 
     def _kept(self, steps: Iterable[int], losses: Mapping[int, float]) -> set[int]:
         config = self.run.config
@@ -142,23 +143,14 @@ class Uploader:
             )
         )
 
-    async def _clean(self, here: Mapping[int, str]) -> None:
-        """Delete what is not to be kept, what was never completed, and what a run that went back undid.
-
-        Args:
-            here: steps on this machine.
-        """
+    async def tidy(self) -> None:
+        """Delete what is not to be kept, and what was never completed."""
         rows = await self.checkpoints.of_run(self.run.id)
         losses = {row.step: row.validation_loss for row in rows if row.validation_loss is not None}
         steps = self._kept((row.step for row in rows if row.complete), losses)
         for row in rows:
-            is_undone = bool(here) and row.step > max(here)
-            if not row.complete or row.step not in steps or is_undone:
+            if not row.complete or row.step not in steps:
                 await self.delete(row)
-
-    async def tidy(self) -> None:
-        """Delete what is not to be kept, as nothing more is uploaded."""
-        await self._clean(await asyncio.to_thread(files.local_digests, self.work))
 
     async def delete(self, row: StoredCheckpoint) -> None:
         """Delete one from the bucket, then from the table."""
@@ -174,3 +166,16 @@ class Uploader:
             with contextlib.suppress(*AWAY):
                 words = f"a checkpoint is not in the bucket yet, and is tried again: {message}"
                 await self.tell(RunEvent("upload_failed", words))
+
+
+def is_undone(row: StoredCheckpoint, here: Mapping[int, str]) -> bool:
+    """Whether a run that went back has left a checkpoint behind: it is of a later step than any, or of one
+    that was done again.
+
+    Args:
+        row: of the bucket.
+        here: SHA-256 of the manifests on the machine that has the run, by step.
+    """
+    if not here or not row.complete:
+        return False
+    return row.step > max(here) or here.get(row.step, row.manifest_sha256) != row.manifest_sha256

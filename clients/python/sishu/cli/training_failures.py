@@ -4,6 +4,9 @@ from __future__ import annotations
 
 SENTENCES: dict[str, tuple[str, ...]] = {
     "TRAINING_PRESET_UNKNOWN": ("没有预设 {preset}；现有 {presets}",),
+    "TRAINING_RUN_ENDED": (
+        "训练任务已结束（{state}），没有改动；失败的任务可用 `sishu run retry {run_id}` 重试",
+    ),
     "ARGUMENTS_REFUSED": ("{path} 有 {count} 处错误，训练没有开始；请按上面各行改正",),
     "DATASET_MISSING": ("请用 --dataset 或在文件中给出要学习的数据集版本（一个）",),
     "MODEL_MISSING": ("请用 --model 或在文件中给出要训练的模型",),
