@@ -161,9 +161,11 @@ class TrainWorker:
                 f"has {len(ids)}"
             )
         else:
-            words = (
-                f"waiting for a device: of {', '.join(ids)} on {self._worker.claimant.host} too few are free"
+            host = self._worker.claimant.host
+            few = (
+                f"{ids[0]} on {host} is taken" if len(ids) == 1 else f"fewer than {count} on {host} are free"
             )
+            words = f"waiting for a device: {few}"
         return Unavailable("DEVICES_BUSY", words)
 
     async def _hold(self, item: Item, run: TrainingRun, lease: Lease, lost: asyncio.Event) -> None:

@@ -169,8 +169,9 @@ class Uploader:
 
 
 def is_undone(row: StoredCheckpoint, here: Mapping[int, str]) -> bool:
-    """Whether a run that went back has left a checkpoint behind: it is of a later step than any, or of one
-    that was done again.
+    """Whether a run that went back has left a checkpoint behind.
+
+    It is of a later step than any that is there, or of one that was done again.
 
     Args:
         row: of the bucket.
