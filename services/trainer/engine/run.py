@@ -32,7 +32,10 @@ def run(spec: TrainSpec, stop: StopSignal) -> int:
         with locked(spec.output_dir):
             if _is_finished(spec):
                 return 0
-            with EventLog(spec.output_dir / FILE_NAME, spec.run_id) as events:
+            with (
+                EventLog(spec.output_dir / FILE_NAME, spec.run_id) as events,
+                stacks.listening(spec.output_dir),
+            ):
                 return _reported(spec, events, stop)
     except (EngineError, OSError) as error:
         # Without the folder there is no place for an event.
@@ -46,7 +49,7 @@ def _run_with_others(spec: TrainSpec, stop: StopSignal) -> int:
     if _is_finished(spec):
         return 0
     spec.output_dir.mkdir(parents=True, exist_ok=True)
-    with FailureLog(spec.output_dir / FILE_NAME, spec.run_id) as events:
+    with FailureLog(spec.output_dir / FILE_NAME, spec.run_id) as events, stacks.listening(spec.output_dir):
         return _reported(spec, events, stop)
 
 
@@ -64,7 +67,6 @@ def _is_finished(spec: TrainSpec) -> bool:
 
 def _reported(spec: TrainSpec, events: EventLog, stop: StopSignal) -> int:
     began = _size(spec)
-    stacks.listen(spec.output_dir)
     try:
         events.enter_phase("importing")
         # Here, so that a wrong spec is told at once and the heartbeat covers the seconds that torch takes.

@@ -7,30 +7,34 @@ import faulthandler
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from services.trainer.engine.parallel import place
 
 FOLDER = "stacks"
 SIGNAL = signal.SIGUSR1
-_OPEN: list[object] = []
-"""Files that stay open: the handler knows their number alone."""
 
 
-def listen(output_dir: Path) -> None:
-    """From now on the signal has this process write where all its threads are.
+@contextmanager
+def listening(output_dir: Path) -> Iterator[None]:
+    """Meanwhile the signal has this process write where all its threads are.
 
     The handler needs neither the interpreter nor its lock, so that it works in a call that hangs. Nothing
     happens where the disk does not take the files: a run needs none of this.
     """
-    with contextlib.suppress(OSError):
-        folder = output_dir / FOLDER
-        folder.mkdir(parents=True, exist_ok=True)
-        target = (folder / f"rank-{place.rank()}.txt").open("ab")
-        _OPEN.append(target)
-        faulthandler.register(SIGNAL, target, all_threads=True)
-        # Last, as whoever reads it sends the signal.
-        (folder / f"rank-{place.rank()}.pid").write_text(str(os.getpid()))
+    with contextlib.ExitStack() as ending:
+        with contextlib.suppress(OSError):
+            folder = output_dir / FOLDER
+            folder.mkdir(parents=True, exist_ok=True)
+            target = ending.enter_context((folder / f"rank-{place.rank()}.txt").open("ab"))
+            faulthandler.register(SIGNAL, target, all_threads=True)
+            ending.callback(faulthandler.unregister, SIGNAL)
+            # Whoever reads it sends the signal, and without a handler that would end the process.
+            number = folder / f"rank-{place.rank()}.pid"
+            ending.callback(number.unlink, missing_ok=True)
+            number.write_text(str(os.getpid()))
+        yield
 
 
 def pid_files(folder: Path) -> Iterator[tuple[int, int, Path]]:
