@@ -24,6 +24,10 @@ FIRST_ROWS = "train.first.jsonl"
 HELD_OUT = "validation.jsonl"
 TOKENS = "tokens"
 STACKS = "stacks"
+STAGE = ".upload"
+"""Folder of what is on its way into the bucket."""
+FETCHED = ".fetch-"
+"""How folders begin of what is on its way here."""
 SPEC = "spec.json"
 DIGESTS = "base_model_sha256.json"
 START = "pissa.safetensors"
@@ -128,10 +132,17 @@ async def upload_record(
 
 def drop_leftovers(work: Path) -> None:
     """Delete what only a run that goes on needs, the local copy of what it made included."""
-    for name in (CHECKPOINTS, ADAPTER, MODEL, TOKENS, STACKS):
+    for name in (CHECKPOINTS, ADAPTER, MODEL, TOKENS, STACKS, STAGE):
         shutil.rmtree(work / name, ignore_errors=True)
+    drop_fetched(work)
     for name in (ROWS, FIRST_ROWS, HELD_OUT, DIGESTS, START):
         (work / name).unlink(missing_ok=True)
+
+
+def drop_fetched(work: Path) -> None:
+    """Delete what a process that was killed had fetched by half."""
+    for part in work.glob(f"{FETCHED}*"):
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def drop_folder(work: Path) -> None:

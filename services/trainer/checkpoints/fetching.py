@@ -11,7 +11,7 @@ import structlog
 
 from services.runtime.errors import NotFound
 from services.runtime.storage import Storage, file_info
-from services.trainer.artifacts import CHECKPOINTS, drop_folder, local_files
+from services.trainer.artifacts import CHECKPOINTS, FETCHED, drop_fetched, drop_folder, local_files
 from services.trainer.checkpoints import files
 from services.trainer.checkpoints.store import Checkpoints, StoredCheckpoint
 from services.trainer.checkpoints.uploading import Tell
@@ -83,7 +83,8 @@ class Fetcher:
 
 def _fresh_folder(work: Path) -> Path:
     work.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix=".fetch-", dir=work))
+    drop_fetched(work)
+    return Path(tempfile.mkdtemp(prefix=FETCHED, dir=work))
 
 
 def _take_over(part: Path, work: Path, step: int, names: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from services.trainer.artifacts import CHECKPOINTS, START
+from services.trainer.artifacts import CHECKPOINTS, STAGE, START
 from services.trainer.engine import checkpoint
 from services.trainer.engine.events import FILE_NAME as EVENTS
 from services.trainer.engine.mishaps import FILE_NAME as MISHAPS
@@ -19,7 +19,6 @@ STATE = "checkpoint"
 RECORD = "run"
 """Folder of what a run knows beside its checkpoints, within a checkpoint's prefix."""
 OF_RUN = (EVENTS, MISHAPS, START)
-STAGE = ".upload"
 
 
 def local_steps(work: Path) -> list[int]:
