@@ -40,6 +40,7 @@ tokenizer = basis.tokenizer
 school = basis.school
 start_trainer = basis.start_trainer
 
+STEPS: int = LONG["max_steps"]
 PAUSED = training_run_pb2.TRAINING_RUN_STATE_PAUSED
 
 
@@ -91,7 +92,7 @@ async def test_a_paused_run_frees_its_device_and_goes_on_where_it_stood(
 
     await resume(school, run.id)
     run = await school.run_in(run.id, SUCCEEDED)
-    await school.check_all_steps_once(run, 800)
+    await school.check_all_steps_once(run, STEPS)
     assert resumed_at(school.work(run.id)) == [stopped]
     started = [kind for kind in await kinds(school, run.id) if kind in {"leased", "paused", "resumed"}]
     assert started == ["leased", "paused", "leased", "resumed"]
@@ -112,12 +113,12 @@ async def test_a_run_goes_on_on_another_machine_and_keeps_what_it_is_told_to(
     await start_trainer()
     await resume(school, run.id)
     run = await school.run_in(run.id, SUCCEEDED)
-    await school.check_all_steps_once(run, 800)
+    await school.check_all_steps_once(run, STEPS)
     assert resumed_at(school.work(run.id)) == [paused.summary.steps]
     assert "checkpoint_fetched" in await kinds(school, run.id)
     # Rates are of the present process alone while it trains, and the record has every step once or more.
     done = {event["step"] for event in events_of(school.work(run.id)) if event["type"] == "step"}
-    assert done == set(range(1, 801))
+    assert done == set(range(1, STEPS + 1))
     kept = await checkpoints(school, run.id)
     assert len(kept) <= 1
     await school.client.models.DeleteModel(basis.models.DeleteModelRequest(id=run.model_id))
@@ -176,7 +177,7 @@ async def test_a_killed_service_loses_no_event_and_the_artifacts_arrive(
     await start_trainer()
     seen = await school.until(run.id, lambda seen: bool(resumed_at(school.work(run.id))))
     run = await school.run_in(run.id, SUCCEEDED)
-    await school.check_all_steps_once(run, 800)
+    await school.check_all_steps_once(run, STEPS)
     written = [event for event in events_of(school.work(run.id)) if event["type"] != "progress"]
     async with school.stores.storage() as storage:
         record = await storage.get_bytes(f"runs/{run.project_id}/{run.id}/events.jsonl")
