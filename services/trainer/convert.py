@@ -11,6 +11,7 @@ from services.trainer.models import Model
 from services.trainer.presets import preset_fields
 from services.trainer.row_reports import TrainingRow
 from services.trainer.run_events import RunEvent
+from services.trainer.tracking.convert import verdict_to_pb
 from services.trainer.training_config import TrainingConfig, resolve
 from services.trainer.training_runs import TrainingRun, TrainingStep, TrainingSummary
 from sishu.trainer.v1 import (
@@ -120,6 +121,7 @@ def run_to_pb(run: TrainingRun) -> training_run_pb2.TrainingRun:
         memory_estimate=memory_estimate_to_pb(run.memory_estimate),
         host=run.host,
         device_ids=run.device_ids,
+        verdict=verdict_to_pb(run.verdict),
     )
 
 

@@ -26,6 +26,7 @@ from services.trainer.metrics import TrainerMetrics
 from services.trainer.row_reports import RowReports, read_report
 from services.trainer.run_events import RunEvent, told_by_engine
 from services.trainer.store import Store
+from services.trainer.tracking.verdicts import Verdicts
 from services.trainer.training_runs import TrainingRun
 
 POLL_SECONDS = 0.5
@@ -69,6 +70,7 @@ class Follower:
         self._metrics = metrics
         self._say = say
         self._reports = 0
+        self._verdicts = Verdicts(store.pool, run.id)
         self.log = RunLog(fresh_from)
 
     async def until_exit(
@@ -111,6 +113,7 @@ class Follower:
     async def drain(self, seconds: float) -> None:
         """Store what the ended engine said last; Postgres may be away for `seconds`."""
         await patiently(self.catch_up, seconds)
+        await patiently(self._verdicts.refresh, seconds)
 
     async def catch_up(self) -> None:
         """Store everything that the file holds by now."""
@@ -127,6 +130,8 @@ class Follower:
             await self._keep_rows(events)
             if self._tell:
                 await self._tell(told_by_engine(events))
+            if steps:
+                await self._verdicts.refresh_when_due()
             # Only now: what was not stored is read again.
             self._reports += is_report(events, self.log, after)
             self.log, self._offset = after, events[-1][1]

@@ -19,6 +19,7 @@ from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 from services.trainer.engine_events import RunLog
 from services.trainer.models import Made, Model, ModelFile
+from services.trainer.tracking.verdicts import verdict_of_json
 from services.trainer.training_config import TrainingConfig
 from services.trainer.training_runs import WAITING, NewRun, TrainingRun, TrainingStep, TrainingSummary
 
@@ -316,6 +317,7 @@ def run_of(row: asyncpg.Record) -> TrainingRun:
     values["summary"] = TrainingSummary(**{name: row[name] for name in SUMMARY})
     values["config"] = TrainingConfig.of_json(row["config"])
     values["job"] = job_of(row["job"])
+    values["verdict"] = verdict_of_json(row["verdict"])
     return TrainingRun(**values)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from services.runtime.failures import Failure
 from services.runtime.jobs import Job
+from services.trainer.tracking.verdict import LossVerdict
 from services.trainer.training_config import TrainingConfig
 
 WAITING = "waiting"
@@ -97,6 +98,8 @@ class TrainingRun:
     """Machine that trains it now."""
     device_ids: Sequence[str] = ()
     """Devices that it has there."""
+    verdict: LossVerdict | None = None
+    """What the loss curves say; nothing before the first step."""
 
     @property
     def state(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -13,12 +14,16 @@ from services.runtime.errors import FailedPrecondition, NotFound, Unavailable
 from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs
 from services.runtime.pages import LARGEST_BYTES, page_request
+from services.trainer.convert import run_to_pb
 from services.trainer.engine_events import RunLog
 from services.trainer.row_reports import RowReports, TrainingRow
 from services.trainer.store import Store
+from services.trainer.tracking.verdict import OVER_FITTED
+from services.trainer.tracking.verdicts import Verdicts
 from services.trainer.training_config import TrainingConfig
-from services.trainer.training_runs import NewRun, TrainingRun, TrainingStep
+from services.trainer.training_runs import NewRun, TrainingRun, TrainingStep, TrainingSummary
 from services.trainer.watching import watch_run
+from sishu.trainer.v1 import training_tracking_pb2
 from tests.integration.stores import Stores
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
@@ -55,6 +60,28 @@ async def test_a_watcher_gets_steps_that_are_done_again(store: Store) -> None:
     last, seen = await anext(sights)
     assert (last.state, seen) == ("cancelled", [])
     assert [sight async for sight in sights] == []
+
+
+async def test_a_run_is_judged_by_the_steps_that_it_stands_on(store: Store) -> None:
+    run = await new_run(store)
+    verdicts = Verdicts(store.pool, run.id)
+    await verdicts.refresh()
+    assert (await store.get_run(run.id)).verdict is None
+    losses = [3.0, 2.0, 1.5, 1.45, 1.44, 1.9, 2.1]
+    done = zip(steps(range(1, 8), 1.0), losses, strict=True)
+    measured = [replace(one, validation_loss=loss) for one, loss in done]
+    await store.save_progress(run.id, RunLog(summary=TrainingSummary(steps=7)), measured)
+    await verdicts.refresh_when_due()
+    found = (await store.get_run(run.id)).verdict
+    assert found is not None
+    assert (found.kind, found.best_step, found.rise) == (OVER_FITTED, 5, pytest.approx(0.66))
+    # The run went back: what came after step 5 does not count any more.
+    await store.save_progress(run.id, RunLog(summary=TrainingSummary(steps=5)), [])
+    await verdicts.refresh_when_due()
+    assert (await store.get_run(run.id)).verdict == found
+    await verdicts.refresh()
+    pb = run_to_pb(await store.get_run(run.id)).verdict
+    assert (pb.kind, pb.last_step, pb.rise) == (training_tracking_pb2.LOSS_VERDICT_KIND_BEST_POINT, 5, 0)
 
 
 async def test_rows_of_a_split_replace_those_before_and_come_in_pages(store: Store) -> None:

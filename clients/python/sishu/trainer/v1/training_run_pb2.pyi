@@ -14,6 +14,7 @@ from sishu.common.v1 import job_pb2 as _job_pb2
 from sishu.trainer.v1 import training_config_pb2 as _training_config_pb2
 from sishu.trainer.v1 import training_estimate_pb2 as _training_estimate_pb2
 from sishu.trainer.v1 import training_row_pb2 as _training_row_pb2
+from sishu.trainer.v1 import training_tracking_pb2 as _training_tracking_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -135,6 +136,7 @@ class TrainingRun(_message.Message):
     RENDERER_SHA256_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
     DEVICE_IDS_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the run. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -207,6 +209,10 @@ class TrainingRun(_message.Message):
     def device_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids of the devices that it has there, as ListWorkers names them. OUTPUT_ONLY."""
 
+    @_builtins.property
+    def verdict(self) -> _training_tracking_pb2.LossVerdict:
+        """What the loss curves say so far, some seconds old while the run goes on; unset before its first step. OUTPUT_ONLY."""
+
     def __init__(
         self,
         *,
@@ -234,10 +240,11 @@ class TrainingRun(_message.Message):
         renderer_sha256: _builtins.str = ...,
         host: _builtins.str = ...,
         device_ids: _abc.Iterable[_builtins.str] | None = ...,
+        verdict: _training_tracking_pb2.LossVerdict | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "create_time", b"create_time", "failure", b"failure", "job", b"job", "memory_estimate", b"memory_estimate", "summary", b"summary", "training_rows", b"training_rows", "update_time", b"update_time", "validation_rows", b"validation_rows"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "create_time", b"create_time", "failure", b"failure", "job", b"job", "memory_estimate", b"memory_estimate", "summary", b"summary", "training_rows", b"training_rows", "update_time", b"update_time", "validation_rows", b"validation_rows", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model_id", b"base_model_id", "base_model_sha256", b"base_model_sha256", "code_version", b"code_version", "config", b"config", "create_time", b"create_time", "dataset_content_sha256", b"dataset_content_sha256", "dataset_version_id", b"dataset_version_id", "device_ids", b"device_ids", "engine_environment", b"engine_environment", "engine_versions", b"engine_versions", "failure", b"failure", "host", b"host", "id", b"id", "job", b"job", "memory_estimate", b"memory_estimate", "model_id", b"model_id", "name", b"name", "project_id", b"project_id", "renderer_sha256", b"renderer_sha256", "state", b"state", "summary", b"summary", "training_rows", b"training_rows", "update_time", b"update_time", "validation_rows", b"validation_rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model_id", b"base_model_id", "base_model_sha256", b"base_model_sha256", "code_version", b"code_version", "config", b"config", "create_time", b"create_time", "dataset_content_sha256", b"dataset_content_sha256", "dataset_version_id", b"dataset_version_id", "device_ids", b"device_ids", "engine_environment", b"engine_environment", "engine_versions", b"engine_versions", "failure", b"failure", "host", b"host", "id", b"id", "job", b"job", "memory_estimate", b"memory_estimate", "model_id", b"model_id", "name", b"name", "project_id", b"project_id", "renderer_sha256", b"renderer_sha256", "state", b"state", "summary", b"summary", "training_rows", b"training_rows", "update_time", b"update_time", "validation_rows", b"validation_rows", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
