@@ -167,9 +167,11 @@ class TrainingServicer(TrainingServiceServicer):
     async def WatchTrainingRun(
         self, request: run_pb.WatchTrainingRunRequest, context: Context
     ) -> AsyncIterator[run_pb.WatchTrainingRunResponse]:
-        async for run, steps in watch_run(self._store, request.id, request.after_step):
+        async for sight in watch_run(self._store, request.id, request.after_step, request.after_position):
             yield run_pb.WatchTrainingRunResponse(
-                training_run=run_to_pb(run), training_steps=map(step_to_pb, steps)
+                training_run=run_to_pb(sight.run),
+                training_steps=map(step_to_pb, sight.steps),
+                position=sight.position,
             )
 
     async def DeleteTrainingRun(

@@ -50,16 +50,26 @@ async def test_a_watcher_gets_steps_that_are_done_again(store: Store) -> None:
     run = await new_run(store)
     await store.save_progress(run.id, RunLog(), steps([1, 2, 3, 4], loss=9.0))
     sights = watch_run(store, run.id, after_step=1)
-    _, seen = await anext(sights)
-    assert [(step.step, step.loss) for step in seen] == [(2, 9.0), (3, 9.0), (4, 9.0)]
+    first = await anext(sights)
+    assert [(step.step, step.loss) for step in first.steps] == [(2, 9.0), (3, 9.0), (4, 9.0)]
     # The engine resumed from a checkpoint after step 2.
     await store.save_progress(run.id, RunLog(), steps([3, 4, 5], loss=1.0))
-    _, seen = await anext(sights)
+    seen = (await anext(sights)).steps
     assert [(step.step, step.loss) for step in seen] == [(3, 1.0), (4, 1.0), (5, 1.0)]
     await store.jobs.cancel(run.job.id)
-    last, seen = await anext(sights)
-    assert (last.state, seen) == ("cancelled", [])
+    last = await anext(sights)
+    assert (last.run.state, last.steps) == ("cancelled", [])
     assert [sight async for sight in sights] == []
+    # A watch that broke after the first sight misses nothing, and sees nothing twice.
+    again = [sight async for sight in watch_run(store, run.id, 1, first.position)]
+    assert [(step.step, step.loss) for sight in again for step in sight.steps] == [
+        (3, 1.0),
+        (4, 1.0),
+        (5, 1.0),
+    ]
+    assert again[-1].position == last.position > first.position
+    nothing = [sight async for sight in watch_run(store, run.id, 1, last.position)]
+    assert [(sight.steps, sight.position) for sight in nothing] == [([], last.position)]
 
 
 async def test_a_run_is_judged_by_the_steps_that_it_stands_on(store: Store) -> None:
@@ -74,7 +84,8 @@ async def test_a_run_is_judged_by_the_steps_that_it_stands_on(store: Store) -> N
     await verdicts.refresh_when_due()
     found = (await store.get_run(run.id)).verdict
     assert found is not None
-    assert (found.kind, found.best_step, found.rise) == (OVER_FITTED, 5, pytest.approx(0.66))
+    assert (found.kind, found.best_step) == (OVER_FITTED, 5)
+    assert found.rise == pytest.approx(0.66)
     # The run went back: what came after step 5 does not count any more.
     await store.save_progress(run.id, RunLog(summary=TrainingSummary(steps=5)), [])
     await verdicts.refresh_when_due()

@@ -85,6 +85,8 @@ ACTIONS: dict[str, list[tuple[str, str, str]]] = {
         ("retry", "run_retry", "run_control:retry_run"),
         ("checkpoints", "run_checkpoints", "run_control:list_checkpoints"),
         ("events", "run_events", "run_control:list_events"),
+        ("watch", "run_watch", "run_watch:watch_run"),
+        ("plot", "run_plot", "run_plot:plot_runs"),
     ],
     "deployment": [("create", "create", "actions:create_deployment")],
     "exam": [("create", "create", "actions:create_exam"), ("results", "results", "actions:list_results")],

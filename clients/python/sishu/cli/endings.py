@@ -17,7 +17,7 @@ from sishu.errors import ApiError
 def fail(error: Exception) -> NoReturn:
     """End with one message and code 1, with --debug the traceback as well; what was broken off, with 130."""
     if isinstance(error, Interrupted):
-        ERRORS.print(say("interrupted"), soft_wrap=True)
+        ERRORS.print(str(error) or say("interrupted"), markup=False, highlight=False, soft_wrap=True)
         sys.exit(130)
     if SETTINGS.debug:
         traceback.print_exception(error)

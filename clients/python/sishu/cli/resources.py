@@ -243,6 +243,7 @@ def own(resource: Resource, verb: str) -> Callable[..., None] | None:
 OWN = {
     ("question", "list"): "filtered_lists:list_questions",
     ("example", "list"): "filtered_lists:list_examples",
+    ("run", "get"): "run_watch:get_run",
     ("provider", "get"): "named_providers:get_provider",
     ("provider", "delete"): "named_providers:delete_provider",
 }

@@ -21,6 +21,7 @@ from sishu.cli.run_control_texts import RUN_CONTROL_TEXTS
 from sishu.cli.run_texts import RUN_TEXTS
 from sishu.cli.statistics_texts import STATISTICS_TEXTS
 from sishu.cli.trainer_texts import TRAINER_TEXTS
+from sishu.cli.watch_texts import WATCH_TEXTS
 
 LANGUAGES = ("en", "zh")
 
@@ -40,6 +41,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **DATASET_TEXTS,
     **STATISTICS_TEXTS,
     **TRAINER_TEXTS,
+    **WATCH_TEXTS,
     "app": (
         "Sishu turns a folder of documents into a language model that has learned them.",
         "私塾：把一个文件夹的文档变成学会了它们的语言模型。",

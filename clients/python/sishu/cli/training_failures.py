@@ -29,6 +29,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "不认识模型 {name}；请给出它的 config.json，或用众所周知的名称",
         "从模型的 config.json 看不出它的形状：{why}",
     ),
+    "NO_STEPS": ("训练还没有完成任何一步；请稍后再试",),
     # Faults of arguments.
     "CONFIG_UNREADABLE": ("第 {line} 行无法读取，文件应为 YAML 或 JSON：{message}",),
     "ARGUMENT_UNKNOWN": ("没有参数 {name}；是否想写 {meant}？", "没有参数 {name}；请去掉"),

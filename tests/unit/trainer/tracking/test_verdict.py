@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -42,7 +43,7 @@ def run(
 
 
 def cosine(share: float) -> float:
-    return 0.5 * (1 + np.cos(np.pi * share))
+    return 0.5 * (1 + math.cos(math.pi * share))
 
 
 def learned(speed: float, floor: float = 1.0, rate: Shape = lambda _: 1.0) -> Shape:

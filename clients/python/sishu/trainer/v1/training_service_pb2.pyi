@@ -312,19 +312,23 @@ class WatchTrainingRunRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     AFTER_STEP_FIELD_NUMBER: _builtins.int
+    AFTER_POSITION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """REQUIRED. UUID of the run."""
     after_step: _builtins.int
     """OPTIONAL. Send only steps after this one; 0 means from the first."""
+    after_position: _builtins.int
+    """OPTIONAL. `position` of the last response that was seen: send only what came after it, steps that were done again included; 0 means from the beginning."""
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         after_step: _builtins.int = ...,
+        after_position: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_step", b"after_step", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_position", b"after_position", "after_step", b"after_step", "id", b"id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -338,6 +342,9 @@ class WatchTrainingRunResponse(_message.Message):
 
     TRAINING_RUN_FIELD_NUMBER: _builtins.int
     TRAINING_STEPS_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Place in the stream after these steps."""
     @_builtins.property
     def training_run(self) -> _training_run_pb2.TrainingRun:
         """The run as it stands."""
@@ -351,10 +358,11 @@ class WatchTrainingRunResponse(_message.Message):
         *,
         training_run: _training_run_pb2.TrainingRun | None = ...,
         training_steps: _abc.Iterable[_training_run_pb2.TrainingStep] | None = ...,
+        position: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["training_run", b"training_run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["training_run", b"training_run", "training_steps", b"training_steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "training_run", b"training_run", "training_steps", b"training_steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -152,7 +152,7 @@ class TrainingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchTrainingRun(self, request, context):
-        """WatchTrainingRun sends the run at once, then the run and its new steps as they come, and ends when the run ends. A step done again after a resume is sent again, as measured last. NOT_FOUND `TRAINING_RUN_NOT_FOUND`, also when the run is deleted meanwhile.
+        """WatchTrainingRun sends the run at once with the steps wanted, then the run and its new steps as they come, and ends when the run ends; of a run that has ended it sends all at once. A step done again after a resume is sent again, as measured last. A watch that broke goes on with `after_position`. NOT_FOUND `TRAINING_RUN_NOT_FOUND`, also when the run is deleted meanwhile.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,7 +44,7 @@ class TrainingServiceStub:
     ListTrainingRows: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingRowsRequest, _training_service_pb2.ListTrainingRowsResponse]
     """ListTrainingRows returns the rows of a run that were cut or dropped because they were too long, by split and line; of more than 10,000 of a split the first. All rows, kept ones too, are in the run's files `rows_train.jsonl` and `rows_validation.jsonl` in the bucket. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
     WatchTrainingRun: _grpc.UnaryStreamMultiCallable[_training_service_pb2.WatchTrainingRunRequest, _training_service_pb2.WatchTrainingRunResponse]
-    """WatchTrainingRun sends the run at once, then the run and its new steps as they come, and ends when the run ends. A step done again after a resume is sent again, as measured last. NOT_FOUND `TRAINING_RUN_NOT_FOUND`, also when the run is deleted meanwhile."""
+    """WatchTrainingRun sends the run at once with the steps wanted, then the run and its new steps as they come, and ends when the run ends; of a run that has ended it sends all at once. A step done again after a resume is sent again, as measured last. A watch that broke goes on with `after_position`. NOT_FOUND `TRAINING_RUN_NOT_FOUND`, also when the run is deleted meanwhile."""
     DeleteTrainingRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.DeleteTrainingRunRequest, _training_service_pb2.DeleteTrainingRunResponse]
     """DeleteTrainingRun deletes an ended run with its steps, files and checkpoints. FAILED_PRECONDITION `TRAINING_RUN_ACTIVE` before it has ended, `TRAINING_RUN_IN_USE` while the model that it made is there."""
     TranslateTrainingConfig: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.TranslateTrainingConfigRequest, _training_service_pb2.TranslateTrainingConfigResponse]
@@ -80,7 +80,7 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     ListTrainingRows: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingRowsRequest, _training_service_pb2.ListTrainingRowsResponse]  # type: ignore[assignment]
     """ListTrainingRows returns the rows of a run that were cut or dropped because they were too long, by split and line; of more than 10,000 of a split the first. All rows, kept ones too, are in the run's files `rows_train.jsonl` and `rows_validation.jsonl` in the bucket. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
     WatchTrainingRun: _aio.UnaryStreamMultiCallable[_training_service_pb2.WatchTrainingRunRequest, _training_service_pb2.WatchTrainingRunResponse]  # type: ignore[assignment]
-    """WatchTrainingRun sends the run at once, then the run and its new steps as they come, and ends when the run ends. A step done again after a resume is sent again, as measured last. NOT_FOUND `TRAINING_RUN_NOT_FOUND`, also when the run is deleted meanwhile."""
+    """WatchTrainingRun sends the run at once with the steps wanted, then the run and its new steps as they come, and ends when the run ends; of a run that has ended it sends all at once. A step done again after a resume is sent again, as measured last. A watch that broke goes on with `after_position`. NOT_FOUND `TRAINING_RUN_NOT_FOUND`, also when the run is deleted meanwhile."""
     DeleteTrainingRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.DeleteTrainingRunRequest, _training_service_pb2.DeleteTrainingRunResponse]  # type: ignore[assignment]
     """DeleteTrainingRun deletes an ended run with its steps, files and checkpoints. FAILED_PRECONDITION `TRAINING_RUN_ACTIVE` before it has ended, `TRAINING_RUN_IN_USE` while the model that it made is there."""
     TranslateTrainingConfig: _aio.UnaryUnaryMultiCallable[_training_service_pb2.TranslateTrainingConfigRequest, _training_service_pb2.TranslateTrainingConfigResponse]  # type: ignore[assignment]
@@ -149,7 +149,7 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _training_service_pb2.WatchTrainingRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_training_service_pb2.WatchTrainingRunResponse], _abc.AsyncIterator[_training_service_pb2.WatchTrainingRunResponse]]:
-        """WatchTrainingRun sends the run at once, then the run and its new steps as they come, and ends when the run ends. A step done again after a resume is sent again, as measured last. NOT_FOUND `TRAINING_RUN_NOT_FOUND`, also when the run is deleted meanwhile."""
+        """WatchTrainingRun sends the run at once with the steps wanted, then the run and its new steps as they come, and ends when the run ends; of a run that has ended it sends all at once. A step done again after a resume is sent again, as measured last. A watch that broke goes on with `after_position`. NOT_FOUND `TRAINING_RUN_NOT_FOUND`, also when the run is deleted meanwhile."""
 
     @_abc_1.abstractmethod
     def DeleteTrainingRun(
