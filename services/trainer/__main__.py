@@ -25,6 +25,7 @@ from services.trainer.node.service import TrainerNodeServicer
 from services.trainer.preflight import Preflight
 from services.trainer.service import ModelServicer, TrainingServicer
 from services.trainer.store import Store
+from services.trainer.tracking.run_files import RunFiles
 from services.trainer.worker import PrepareWorker, TrainWorker
 from services.trainer.workers.devices import nodes_of_machine
 from services.trainer.workers.leftovers import sweep_runs
@@ -49,6 +50,7 @@ def build(parts: Parts) -> Built:
     """Wire the room."""
     config, home = read(TrainerConfig, os.environ), parts.config.home
     store, metrics = Store(parts.pool, parts.jobs), TrainerMetrics(parts.metrics.registry, config.peak_flops)
+    files = RunFiles(parts.pool, parts.storage)
     deletion = Deletion(store, parts.storage, home)
     estimates = EstimateStore(parts.pool)
     preflight = Preflight(estimates, config.accelerator)
@@ -70,7 +72,7 @@ def build(parts: Parts) -> Built:
             Servicer(
                 "sishu.trainer.v1.TrainingService",
                 training_service_pb2_grpc.add_TrainingServiceServicer_to_server,
-                TrainingServicer(store, parts.client, deletion, code_version(), preflight),
+                TrainingServicer(store, files, parts.client, deletion, code_version(), preflight),
             ),
             Servicer(
                 "sishu.trainer.v1.EstimateService",

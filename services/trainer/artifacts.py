@@ -112,8 +112,8 @@ def files_of(folder: Path) -> list[Path]:
 
 async def upload_record(
     storage: Storage, work: Path, prefix: str, reports: Mapping[str, str] | None = None
-) -> int:
-    """Store what the run was told, what happened in it, and what became of its rows; returns its bytes.
+) -> list[ModelFile]:
+    """Store what the run was told, what happened in it, and what became of its rows; return these files.
 
     Args:
         storage: the bucket.
@@ -124,9 +124,10 @@ async def upload_record(
     files = {SPEC: (SPEC, "application/json"), FILE_NAME: (FILE_NAME, "application/jsonl")}
     for split, path in (reports or {}).items():
         files[f"rows_{split}.jsonl"] = (path, "application/jsonl")
-    stored = 0
+    stored = []
     for name, (path, media_type) in files.items():
-        stored += (await to_its_end(storage.put_file(prefix + name, work / path, media_type))).size
+        info = await to_its_end(storage.put_file(prefix + name, work / path, media_type))
+        stored.append(ModelFile(name, prefix + name, info.size, info.sha256))
     return stored
 
 

@@ -29,6 +29,7 @@ from services.trainer.leases import Lease
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.run_events import RunEvent, RunEvents
 from services.trainer.store import Store
+from services.trainer.tracking.run_files import RunFiles
 from services.trainer.training_runs import TrainingRun
 from services.trainer.watchdogs import stacks
 from services.trainer.watchdogs.memory import LACK, MemoryWatch
@@ -64,6 +65,11 @@ class Desk:
     def checkpoints(self) -> Checkpoints:
         """The table of checkpoints."""
         return Checkpoints(self.store.pool)
+
+    @property
+    def files(self) -> RunFiles:
+        """What is stored of runs beside their models."""
+        return RunFiles(self.store.pool, self.storage)
 
     @property
     def plans(self) -> MemoryPlans:
@@ -187,6 +193,7 @@ class EngineRun:
                 log.warning("uploads_ended", run_id=self.run.id, error=repr(uploading.exception()))
             await self._note_end(follower)
         if process.returncode:
+            await self.desk.files.keep_what_there_is(self.run)
             raise watch.explained(error_of(process.returncode, follower.log.failure, last_line(self.work)))
         return follower.log
 

@@ -32,6 +32,7 @@ from services.trainer.presets import PRESETS, by_name
 from services.trainer.row_reports import RowReports
 from services.trainer.run_events import RunEvents
 from services.trainer.store import Store
+from services.trainer.tracking.run_files import RunFiles
 from services.trainer.training_runs import NewRun
 from services.trainer.translation_convert import preset_to_pb, translation_to_pb
 from services.trainer.watching import watch_run
@@ -96,8 +97,13 @@ class ModelServicer(ModelServiceServicer):
         return model_pb.DeleteModelResponse(deleted_objects=await self._deletion.delete_model(request.id))
 
     async def _link(self, file: ModelFile) -> object_pb2.StoredObject:
-        link = await self._storage.link_to_get(file.key, file.name.rsplit("/", 1)[-1])
-        return stored_object(file.name, file.key, file.size_bytes, file.sha256, link)
+        return await linked(self._storage, file)
+
+
+async def linked(storage: Storage, file: ModelFile) -> object_pb2.StoredObject:
+    """A file with a link under which it can be read."""
+    link = await storage.link_to_get(file.key, file.name.rsplit("/", 1)[-1])
+    return stored_object(file.name, file.key, file.size_bytes, file.sha256, link)
 
 
 class TrainingServicer(TrainingServiceServicer):
@@ -109,9 +115,16 @@ class TrainingServicer(TrainingServiceServicer):
     """
 
     def __init__(
-        self, store: Store, client: Client, deletion: Deletion, code_version: str, preflight: Preflight
+        self,
+        store: Store,
+        files: RunFiles,
+        client: Client,
+        deletion: Deletion,
+        code_version: str,
+        preflight: Preflight,
     ) -> None:
         self._store = store
+        self._files = files
         self._client = client
         self._deletion = deletion
         self._control = RunControl(store)
@@ -238,6 +251,15 @@ class TrainingServicer(TrainingServiceServicer):
         page = await RunEvents(self._store.pool).list(wanted, run.id)
         return run_pb.ListTrainingEventsResponse(
             training_events=map(event_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def GetTrainingRunFiles(
+        self, request: run_pb.GetTrainingRunFilesRequest, context: Context
+    ) -> run_pb.GetTrainingRunFilesResponse:
+        run = await self._store.get_run(request.id)
+        files = await self._files.list(run.id)
+        return run_pb.GetTrainingRunFilesResponse(
+            files=[await linked(self._files.storage, file) for file in files]
         )
 
     async def _checked(self, wanted: training_run_pb2.TrainingRun, preset: str) -> NewRun:

@@ -29,6 +29,7 @@ from services.trainer.preflight import Preflight
 from services.trainer.run_events import RunEvent
 from services.trainer.running import Desk, Ending, EngineRun
 from services.trainer.store import Store
+from services.trainer.tracking.run_files import RunFiles
 from services.trainer.training_config import Place, spec_of
 from services.trainer.training_runs import WAITING, TrainingRun
 from services.trainer.workers.devices import enough
@@ -98,6 +99,7 @@ class TrainWorker:
         self._jobs = parts.jobs
         self._store = store
         self._storage = parts.storage
+        self._files = RunFiles(parts.pool, parts.storage)
         self._client = parts.client
         self._metrics = metrics
         self._config = worker.config
@@ -270,7 +272,9 @@ class TrainWorker:
     async def _upload(self, run: TrainingRun, base: Model, seen: RunLog, work: Path) -> Made:
         """Store what the run made, and say what it is."""
         record = await artifacts.upload_record(self._storage, work, run.files_prefix, seen.reports)
-        self._metrics.stored("record", record)
+        self._metrics.stored("record", sum(file.size_bytes for file in record))
+        await self._files.note(run.id, record)
+        await self._files.keep_event_file(run)
         whole = run.config.gives_whole_model
         folder = work / (artifacts.MODEL if whole else artifacts.ADAPTER)
         files = await artifacts.upload_folder(self._storage, folder, run.model_prefix)

@@ -320,6 +320,13 @@ async def check_nothing_is_left(school: School, run: training_run_pb2.TrainingRu
     async with school.stores.storage() as storage:
         prefix = f"runs/{run.project_id}/{run.id}/"
         assert json.loads(await storage.get_bytes(f"{prefix}spec.json"))["run_id"] == run.id
+        files = await school.client.training.GetTrainingRunFiles(runs.GetTrainingRunFilesRequest(id=run.id))
+        names = [file.name for file in files.files]
+        assert names[:3] == ["events.jsonl", "rows_train.jsonl", "spec.json"]
+        assert names[3].startswith("tensorboard/events.out.tfevents.")
+        board = await storage.get_bytes(prefix + names[3])
+        assert board.count(b"train/loss") == run.summary.steps
+        assert hashlib.sha256(board).hexdigest() == files.files[3].sha256
         events = (await storage.get_bytes(f"{prefix}events.jsonl")).splitlines()
         assert json.loads(events[-1])["type"] == "finished"
         report = (await storage.get_bytes(f"{prefix}rows_train.jsonl")).splitlines()

@@ -18,6 +18,7 @@ from services.trainer.convert import run_to_pb
 from services.trainer.engine_events import RunLog
 from services.trainer.row_reports import RowReports, TrainingRow
 from services.trainer.store import Store
+from services.trainer.tracking.run_files import RunFiles
 from services.trainer.tracking.verdict import OVER_FITTED
 from services.trainer.tracking.verdicts import Verdicts
 from services.trainer.training_config import TrainingConfig
@@ -93,6 +94,23 @@ async def test_a_run_is_judged_by_the_steps_that_it_stands_on(store: Store) -> N
     await verdicts.refresh()
     pb = run_to_pb(await store.get_run(run.id)).verdict
     assert (pb.kind, pb.last_step, pb.rise) == (training_tracking_pb2.LOSS_VERDICT_KIND_BEST_POINT, 5, 0)
+
+
+async def test_the_event_file_of_a_run_has_the_steps_that_it_stands_on(stores: Stores, store: Store) -> None:
+    run = await new_run(store)
+    await store.save_progress(run.id, RunLog(summary=TrainingSummary(steps=3)), steps(range(1, 6), 2.0))
+    async with stores.storage() as storage:
+        files = RunFiles(store.pool, storage)
+        await files.keep_event_file(run)
+        await files.keep_event_file(run)
+        (kept,) = await files.list(run.id)
+        assert kept.key == f"{run.files_prefix}{kept.name}"
+        content = await storage.get_bytes(kept.key)
+        assert (content.count(b"train/loss"), kept.size_bytes) == (3, len(content))
+        # Nothing is noted of a run that is gone.
+        await files.note(new_id(), [kept])
+        await files.keep_event_file(await new_run(store))
+    assert await store.pool.fetchval("SELECT count(*) FROM training_run_files") == 1
 
 
 async def test_rows_of_a_split_replace_those_before_and_come_in_pages(store: Store) -> None:

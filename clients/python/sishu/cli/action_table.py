@@ -87,6 +87,8 @@ ACTIONS: dict[str, list[tuple[str, str, str]]] = {
         ("events", "run_events", "run_control:list_events"),
         ("watch", "run_watch", "run_watch:watch_run"),
         ("plot", "run_plot", "run_plot:plot_runs"),
+        ("files", "run_files", "run_files:list_files"),
+        ("tensorboard", "run_tensorboard", "run_files:write_events"),
     ],
     "deployment": [("create", "create", "actions:create_deployment")],
     "exam": [("create", "create", "actions:create_exam"), ("results", "results", "actions:list_results")],

@@ -79,4 +79,23 @@ WATCH_TEXTS: dict[str, tuple[str, str]] = {
         "Picture to write: .png, .svg or .pdf.",
         "要写的图片： .png、.svg 或 .pdf。",
     ),
+    "run_files": ("List or download the files of a run.", "列出或下载训练的文件。"),
+    "files_out": ("Download them into this folder.", "下载到此文件夹。"),
+    "run_tensorboard": (
+        "Write the curves of runs for TensorBoard, at any time.",
+        "随时把训练曲线写成 TensorBoard 文件。",
+    ),
+    "tensorboard_out": (
+        "Folder for TensorBoard's --logdir; each run has one of its own there.",
+        "TensorBoard 的 --logdir 文件夹；每个训练在其中有自己的子文件夹。",
+    ),
+    "tensorboard_follow": (
+        "Go on writing until the run has ended; Ctrl-C leaves it alone.",
+        "持续写入直到训练结束；按 Ctrl-C 不影响训练。",
+    ),
+    "tensorboard_one": ("Only one run can be followed.", "只能跟随一个训练。"),
+    "tensorboard_left": (
+        "stopped writing; the run goes on, and what is written stays",
+        "已停止写入；训练仍在继续，已写的文件保留",
+    ),
 }

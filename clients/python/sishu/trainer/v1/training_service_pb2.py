@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from sishu.common.v1 import object_pb2 as sishu_dot_common_dot_v1_dot_object__pb2
 from sishu.trainer.v1 import training_checkpoint_pb2 as sishu_dot_trainer_dot_v1_dot_training__checkpoint__pb2
 from sishu.trainer.v1 import training_event_pb2 as sishu_dot_trainer_dot_v1_dot_training__event__pb2
 from sishu.trainer.v1 import training_preset_pb2 as sishu_dot_trainer_dot_v1_dot_training__preset__pb2
@@ -31,7 +32,7 @@ from sishu.trainer.v1 import training_run_pb2 as sishu_dot_trainer_dot_v1_dot_tr
 from sishu.trainer.v1 import training_translation_pb2 as sishu_dot_trainer_dot_v1_dot_training__translation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'sishu/trainer/v1/training_service.proto\x12\x10sishu.trainer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a*sishu/trainer/v1/training_checkpoint.proto\x1a%sishu/trainer/v1/training_event.proto\x1a&sishu/trainer/v1/training_preset.proto\x1a#sishu/trainer/v1/training_row.proto\x1a#sishu/trainer/v1/training_run.proto\x1a+sishu/trainer/v1/training_translation.proto\"\x91\x01\n\x18\x43reateTrainingRunRequest\x12;\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRunB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x17\n\x06preset\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"P\n\x19\x43reateTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\"-\n\x15GetTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"M\n\x16GetTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\"q\n\x17ListTrainingRunsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"i\n\x18ListTrainingRunsResponse\x12\x34\n\rtraining_runs\x18\x01 \x03(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"w\n\x18ListTrainingStepsRequest\x12!\n\x0ftraining_run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"l\n\x19ListTrainingStepsResponse\x12\x36\n\x0etraining_steps\x18\x01 \x03(\x0b\x32\x1e.sishu.trainer.v1.TrainingStep\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb7\x01\n\x17ListTrainingRowsRequest\x12!\n\x0ftraining_run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12?\n\x07outcome\x18\x02 \x01(\x0e\x32$.sishu.trainer.v1.TrainingRowOutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"i\n\x18ListTrainingRowsResponse\x12\x34\n\rtraining_rows\x18\x01 \x03(\x0b\x32\x1d.sishu.trainer.v1.TrainingRow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"m\n\x17WatchTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\nafter_step\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1f\n\x0e\x61\x66ter_position\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\x99\x01\n\x18WatchTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\x12\x36\n\x0etraining_steps\x18\x02 \x03(\x0b\x32\x1e.sishu.trainer.v1.TrainingStep\x12\x10\n\x08position\x18\x03 \x01(\x03\"0\n\x18\x44\x65leteTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"4\n\x19\x44\x65leteTrainingRunResponse\x12\x17\n\x0f\x64\x65leted_objects\x18\x01 \x01(\x03\"v\n\x1eTranslateTrainingConfigRequest\x12\x19\n\x04text\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x04\x12\x1b\n\x07\x64\x65vices\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x80\x08(\x00\x12\x1c\n\tdeepspeed\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04\"]\n\x1fTranslateTrainingConfigResponse\x12:\n\x0btranslation\x18\x01 \x01(\x0b\x32%.sishu.trainer.v1.TrainingTranslation\"V\n\x1aListTrainingPresetsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"r\n\x1bListTrainingPresetsResponse\x12:\n\x10training_presets\x18\x01 \x03(\x0b\x32 .sishu.trainer.v1.TrainingPreset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"0\n\x18\x43\x61ncelTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"P\n\x19\x43\x61ncelTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\"/\n\x17PauseTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"O\n\x18PauseTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\"0\n\x18ResumeTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"P\n\x19ResumeTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\"P\n\x17RetryTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"O\n\x18RetryTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\"}\n\x1eListTrainingCheckpointsRequest\x12!\n\x0ftraining_run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"~\n\x1fListTrainingCheckpointsResponse\x12\x42\n\x14training_checkpoints\x18\x01 \x03(\x0b\x32$.sishu.trainer.v1.TrainingCheckpoint\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"x\n\x19ListTrainingEventsRequest\x12!\n\x0ftraining_run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"o\n\x1aListTrainingEventsResponse\x12\x38\n\x0ftraining_events\x18\x01 \x03(\x0b\x32\x1f.sishu.trainer.v1.TrainingEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xdd\r\n\x0fTrainingService\x12l\n\x11\x43reateTrainingRun\x12*.sishu.trainer.v1.CreateTrainingRunRequest\x1a+.sishu.trainer.v1.CreateTrainingRunResponse\x12h\n\x0eGetTrainingRun\x12\'.sishu.trainer.v1.GetTrainingRunRequest\x1a(.sishu.trainer.v1.GetTrainingRunResponse\"\x03\x90\x02\x01\x12n\n\x10ListTrainingRuns\x12).sishu.trainer.v1.ListTrainingRunsRequest\x1a*.sishu.trainer.v1.ListTrainingRunsResponse\"\x03\x90\x02\x01\x12q\n\x11ListTrainingSteps\x12*.sishu.trainer.v1.ListTrainingStepsRequest\x1a+.sishu.trainer.v1.ListTrainingStepsResponse\"\x03\x90\x02\x01\x12n\n\x10ListTrainingRows\x12).sishu.trainer.v1.ListTrainingRowsRequest\x1a*.sishu.trainer.v1.ListTrainingRowsResponse\"\x03\x90\x02\x01\x12p\n\x10WatchTrainingRun\x12).sishu.trainer.v1.WatchTrainingRunRequest\x1a*.sishu.trainer.v1.WatchTrainingRunResponse\"\x03\x90\x02\x01\x30\x01\x12q\n\x11\x44\x65leteTrainingRun\x12*.sishu.trainer.v1.DeleteTrainingRunRequest\x1a+.sishu.trainer.v1.DeleteTrainingRunResponse\"\x03\x90\x02\x02\x12\x83\x01\n\x17TranslateTrainingConfig\x12\x30.sishu.trainer.v1.TranslateTrainingConfigRequest\x1a\x31.sishu.trainer.v1.TranslateTrainingConfigResponse\"\x03\x90\x02\x01\x12w\n\x13ListTrainingPresets\x12,.sishu.trainer.v1.ListTrainingPresetsRequest\x1a-.sishu.trainer.v1.ListTrainingPresetsResponse\"\x03\x90\x02\x01\x12q\n\x11\x43\x61ncelTrainingRun\x12*.sishu.trainer.v1.CancelTrainingRunRequest\x1a+.sishu.trainer.v1.CancelTrainingRunResponse\"\x03\x90\x02\x02\x12n\n\x10PauseTrainingRun\x12).sishu.trainer.v1.PauseTrainingRunRequest\x1a*.sishu.trainer.v1.PauseTrainingRunResponse\"\x03\x90\x02\x02\x12q\n\x11ResumeTrainingRun\x12*.sishu.trainer.v1.ResumeTrainingRunRequest\x1a+.sishu.trainer.v1.ResumeTrainingRunResponse\"\x03\x90\x02\x02\x12i\n\x10RetryTrainingRun\x12).sishu.trainer.v1.RetryTrainingRunRequest\x1a*.sishu.trainer.v1.RetryTrainingRunResponse\x12\x83\x01\n\x17ListTrainingCheckpoints\x12\x30.sishu.trainer.v1.ListTrainingCheckpointsRequest\x1a\x31.sishu.trainer.v1.ListTrainingCheckpointsResponse\"\x03\x90\x02\x01\x12t\n\x12ListTrainingEvents\x12+.sishu.trainer.v1.ListTrainingEventsRequest\x1a,.sishu.trainer.v1.ListTrainingEventsResponse\"\x03\x90\x02\x01\x42\x41\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'sishu/trainer/v1/training_service.proto\x12\x10sishu.trainer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1csishu/common/v1/object.proto\x1a*sishu/trainer/v1/training_checkpoint.proto\x1a%sishu/trainer/v1/training_event.proto\x1a&sishu/trainer/v1/training_preset.proto\x1a#sishu/trainer/v1/training_row.proto\x1a#sishu/trainer/v1/training_run.proto\x1a+sishu/trainer/v1/training_translation.proto\"\x91\x01\n\x18\x43reateTrainingRunRequest\x12;\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRunB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x17\n\x06preset\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"P\n\x19\x43reateTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\"-\n\x15GetTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"M\n\x16GetTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\"q\n\x17ListTrainingRunsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"i\n\x18ListTrainingRunsResponse\x12\x34\n\rtraining_runs\x18\x01 \x03(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"w\n\x18ListTrainingStepsRequest\x12!\n\x0ftraining_run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"l\n\x19ListTrainingStepsResponse\x12\x36\n\x0etraining_steps\x18\x01 \x03(\x0b\x32\x1e.sishu.trainer.v1.TrainingStep\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb7\x01\n\x17ListTrainingRowsRequest\x12!\n\x0ftraining_run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12?\n\x07outcome\x18\x02 \x01(\x0e\x32$.sishu.trainer.v1.TrainingRowOutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"i\n\x18ListTrainingRowsResponse\x12\x34\n\rtraining_rows\x18\x01 \x03(\x0b\x32\x1d.sishu.trainer.v1.TrainingRow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"m\n\x17WatchTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\nafter_step\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1f\n\x0e\x61\x66ter_position\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\x99\x01\n\x18WatchTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\x12\x36\n\x0etraining_steps\x18\x02 \x03(\x0b\x32\x1e.sishu.trainer.v1.TrainingStep\x12\x10\n\x08position\x18\x03 \x01(\x03\"0\n\x18\x44\x65leteTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"4\n\x19\x44\x65leteTrainingRunResponse\x12\x17\n\x0f\x64\x65leted_objects\x18\x01 \x01(\x03\"v\n\x1eTranslateTrainingConfigRequest\x12\x19\n\x04text\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x04\x12\x1b\n\x07\x64\x65vices\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x80\x08(\x00\x12\x1c\n\tdeepspeed\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04\"]\n\x1fTranslateTrainingConfigResponse\x12:\n\x0btranslation\x18\x01 \x01(\x0b\x32%.sishu.trainer.v1.TrainingTranslation\"V\n\x1aListTrainingPresetsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"r\n\x1bListTrainingPresetsResponse\x12:\n\x10training_presets\x18\x01 \x03(\x0b\x32 .sishu.trainer.v1.TrainingPreset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"0\n\x18\x43\x61ncelTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"P\n\x19\x43\x61ncelTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\"/\n\x17PauseTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"O\n\x18PauseTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\"0\n\x18ResumeTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"P\n\x19ResumeTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\"P\n\x17RetryTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"O\n\x18RetryTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\"}\n\x1eListTrainingCheckpointsRequest\x12!\n\x0ftraining_run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"~\n\x1fListTrainingCheckpointsResponse\x12\x42\n\x14training_checkpoints\x18\x01 \x03(\x0b\x32$.sishu.trainer.v1.TrainingCheckpoint\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"x\n\x19ListTrainingEventsRequest\x12!\n\x0ftraining_run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"o\n\x1aListTrainingEventsResponse\x12\x38\n\x0ftraining_events\x18\x01 \x03(\x0b\x32\x1f.sishu.trainer.v1.TrainingEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x1aGetTrainingRunFilesRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"K\n\x1bGetTrainingRunFilesResponse\x12,\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x1d.sishu.common.v1.StoredObject2\xd6\x0e\n\x0fTrainingService\x12l\n\x11\x43reateTrainingRun\x12*.sishu.trainer.v1.CreateTrainingRunRequest\x1a+.sishu.trainer.v1.CreateTrainingRunResponse\x12h\n\x0eGetTrainingRun\x12\'.sishu.trainer.v1.GetTrainingRunRequest\x1a(.sishu.trainer.v1.GetTrainingRunResponse\"\x03\x90\x02\x01\x12n\n\x10ListTrainingRuns\x12).sishu.trainer.v1.ListTrainingRunsRequest\x1a*.sishu.trainer.v1.ListTrainingRunsResponse\"\x03\x90\x02\x01\x12q\n\x11ListTrainingSteps\x12*.sishu.trainer.v1.ListTrainingStepsRequest\x1a+.sishu.trainer.v1.ListTrainingStepsResponse\"\x03\x90\x02\x01\x12n\n\x10ListTrainingRows\x12).sishu.trainer.v1.ListTrainingRowsRequest\x1a*.sishu.trainer.v1.ListTrainingRowsResponse\"\x03\x90\x02\x01\x12p\n\x10WatchTrainingRun\x12).sishu.trainer.v1.WatchTrainingRunRequest\x1a*.sishu.trainer.v1.WatchTrainingRunResponse\"\x03\x90\x02\x01\x30\x01\x12q\n\x11\x44\x65leteTrainingRun\x12*.sishu.trainer.v1.DeleteTrainingRunRequest\x1a+.sishu.trainer.v1.DeleteTrainingRunResponse\"\x03\x90\x02\x02\x12\x83\x01\n\x17TranslateTrainingConfig\x12\x30.sishu.trainer.v1.TranslateTrainingConfigRequest\x1a\x31.sishu.trainer.v1.TranslateTrainingConfigResponse\"\x03\x90\x02\x01\x12w\n\x13ListTrainingPresets\x12,.sishu.trainer.v1.ListTrainingPresetsRequest\x1a-.sishu.trainer.v1.ListTrainingPresetsResponse\"\x03\x90\x02\x01\x12q\n\x11\x43\x61ncelTrainingRun\x12*.sishu.trainer.v1.CancelTrainingRunRequest\x1a+.sishu.trainer.v1.CancelTrainingRunResponse\"\x03\x90\x02\x02\x12n\n\x10PauseTrainingRun\x12).sishu.trainer.v1.PauseTrainingRunRequest\x1a*.sishu.trainer.v1.PauseTrainingRunResponse\"\x03\x90\x02\x02\x12q\n\x11ResumeTrainingRun\x12*.sishu.trainer.v1.ResumeTrainingRunRequest\x1a+.sishu.trainer.v1.ResumeTrainingRunResponse\"\x03\x90\x02\x02\x12i\n\x10RetryTrainingRun\x12).sishu.trainer.v1.RetryTrainingRunRequest\x1a*.sishu.trainer.v1.RetryTrainingRunResponse\x12\x83\x01\n\x17ListTrainingCheckpoints\x12\x30.sishu.trainer.v1.ListTrainingCheckpointsRequest\x1a\x31.sishu.trainer.v1.ListTrainingCheckpointsResponse\"\x03\x90\x02\x01\x12t\n\x12ListTrainingEvents\x12+.sishu.trainer.v1.ListTrainingEventsRequest\x1a,.sishu.trainer.v1.ListTrainingEventsResponse\"\x03\x90\x02\x01\x12w\n\x13GetTrainingRunFiles\x12,.sishu.trainer.v1.GetTrainingRunFilesRequest\x1a-.sishu.trainer.v1.GetTrainingRunFilesResponse\"\x03\x90\x02\x01\x42\x41\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -107,6 +108,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTTRAININGEVENTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTTRAININGEVENTSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTTRAININGEVENTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_GETTRAININGRUNFILESREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_GETTRAININGRUNFILESREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_TRAININGSERVICE'].methods_by_name['GetTrainingRun']._loaded_options = None
   _globals['_TRAININGSERVICE'].methods_by_name['GetTrainingRun']._serialized_options = b'\220\002\001'
   _globals['_TRAININGSERVICE'].methods_by_name['ListTrainingRuns']._loaded_options = None
@@ -133,66 +136,72 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRAININGSERVICE'].methods_by_name['ListTrainingCheckpoints']._serialized_options = b'\220\002\001'
   _globals['_TRAININGSERVICE'].methods_by_name['ListTrainingEvents']._loaded_options = None
   _globals['_TRAININGSERVICE'].methods_by_name['ListTrainingEvents']._serialized_options = b'\220\002\001'
-  _globals['_CREATETRAININGRUNREQUEST']._serialized_start=333
-  _globals['_CREATETRAININGRUNREQUEST']._serialized_end=478
-  _globals['_CREATETRAININGRUNRESPONSE']._serialized_start=480
-  _globals['_CREATETRAININGRUNRESPONSE']._serialized_end=560
-  _globals['_GETTRAININGRUNREQUEST']._serialized_start=562
-  _globals['_GETTRAININGRUNREQUEST']._serialized_end=607
-  _globals['_GETTRAININGRUNRESPONSE']._serialized_start=609
-  _globals['_GETTRAININGRUNRESPONSE']._serialized_end=686
-  _globals['_LISTTRAININGRUNSREQUEST']._serialized_start=688
-  _globals['_LISTTRAININGRUNSREQUEST']._serialized_end=801
-  _globals['_LISTTRAININGRUNSRESPONSE']._serialized_start=803
-  _globals['_LISTTRAININGRUNSRESPONSE']._serialized_end=908
-  _globals['_LISTTRAININGSTEPSREQUEST']._serialized_start=910
-  _globals['_LISTTRAININGSTEPSREQUEST']._serialized_end=1029
-  _globals['_LISTTRAININGSTEPSRESPONSE']._serialized_start=1031
-  _globals['_LISTTRAININGSTEPSRESPONSE']._serialized_end=1139
-  _globals['_LISTTRAININGROWSREQUEST']._serialized_start=1142
-  _globals['_LISTTRAININGROWSREQUEST']._serialized_end=1325
-  _globals['_LISTTRAININGROWSRESPONSE']._serialized_start=1327
-  _globals['_LISTTRAININGROWSRESPONSE']._serialized_end=1432
-  _globals['_WATCHTRAININGRUNREQUEST']._serialized_start=1434
-  _globals['_WATCHTRAININGRUNREQUEST']._serialized_end=1543
-  _globals['_WATCHTRAININGRUNRESPONSE']._serialized_start=1546
-  _globals['_WATCHTRAININGRUNRESPONSE']._serialized_end=1699
-  _globals['_DELETETRAININGRUNREQUEST']._serialized_start=1701
-  _globals['_DELETETRAININGRUNREQUEST']._serialized_end=1749
-  _globals['_DELETETRAININGRUNRESPONSE']._serialized_start=1751
-  _globals['_DELETETRAININGRUNRESPONSE']._serialized_end=1803
-  _globals['_TRANSLATETRAININGCONFIGREQUEST']._serialized_start=1805
-  _globals['_TRANSLATETRAININGCONFIGREQUEST']._serialized_end=1923
-  _globals['_TRANSLATETRAININGCONFIGRESPONSE']._serialized_start=1925
-  _globals['_TRANSLATETRAININGCONFIGRESPONSE']._serialized_end=2018
-  _globals['_LISTTRAININGPRESETSREQUEST']._serialized_start=2020
-  _globals['_LISTTRAININGPRESETSREQUEST']._serialized_end=2106
-  _globals['_LISTTRAININGPRESETSRESPONSE']._serialized_start=2108
-  _globals['_LISTTRAININGPRESETSRESPONSE']._serialized_end=2222
-  _globals['_CANCELTRAININGRUNREQUEST']._serialized_start=2224
-  _globals['_CANCELTRAININGRUNREQUEST']._serialized_end=2272
-  _globals['_CANCELTRAININGRUNRESPONSE']._serialized_start=2274
-  _globals['_CANCELTRAININGRUNRESPONSE']._serialized_end=2354
-  _globals['_PAUSETRAININGRUNREQUEST']._serialized_start=2356
-  _globals['_PAUSETRAININGRUNREQUEST']._serialized_end=2403
-  _globals['_PAUSETRAININGRUNRESPONSE']._serialized_start=2405
-  _globals['_PAUSETRAININGRUNRESPONSE']._serialized_end=2484
-  _globals['_RESUMETRAININGRUNREQUEST']._serialized_start=2486
-  _globals['_RESUMETRAININGRUNREQUEST']._serialized_end=2534
-  _globals['_RESUMETRAININGRUNRESPONSE']._serialized_start=2536
-  _globals['_RESUMETRAININGRUNRESPONSE']._serialized_end=2616
-  _globals['_RETRYTRAININGRUNREQUEST']._serialized_start=2618
-  _globals['_RETRYTRAININGRUNREQUEST']._serialized_end=2698
-  _globals['_RETRYTRAININGRUNRESPONSE']._serialized_start=2700
-  _globals['_RETRYTRAININGRUNRESPONSE']._serialized_end=2779
-  _globals['_LISTTRAININGCHECKPOINTSREQUEST']._serialized_start=2781
-  _globals['_LISTTRAININGCHECKPOINTSREQUEST']._serialized_end=2906
-  _globals['_LISTTRAININGCHECKPOINTSRESPONSE']._serialized_start=2908
-  _globals['_LISTTRAININGCHECKPOINTSRESPONSE']._serialized_end=3034
-  _globals['_LISTTRAININGEVENTSREQUEST']._serialized_start=3036
-  _globals['_LISTTRAININGEVENTSREQUEST']._serialized_end=3156
-  _globals['_LISTTRAININGEVENTSRESPONSE']._serialized_start=3158
-  _globals['_LISTTRAININGEVENTSRESPONSE']._serialized_end=3269
-  _globals['_TRAININGSERVICE']._serialized_start=3272
-  _globals['_TRAININGSERVICE']._serialized_end=5029
+  _globals['_TRAININGSERVICE'].methods_by_name['GetTrainingRunFiles']._loaded_options = None
+  _globals['_TRAININGSERVICE'].methods_by_name['GetTrainingRunFiles']._serialized_options = b'\220\002\001'
+  _globals['_CREATETRAININGRUNREQUEST']._serialized_start=363
+  _globals['_CREATETRAININGRUNREQUEST']._serialized_end=508
+  _globals['_CREATETRAININGRUNRESPONSE']._serialized_start=510
+  _globals['_CREATETRAININGRUNRESPONSE']._serialized_end=590
+  _globals['_GETTRAININGRUNREQUEST']._serialized_start=592
+  _globals['_GETTRAININGRUNREQUEST']._serialized_end=637
+  _globals['_GETTRAININGRUNRESPONSE']._serialized_start=639
+  _globals['_GETTRAININGRUNRESPONSE']._serialized_end=716
+  _globals['_LISTTRAININGRUNSREQUEST']._serialized_start=718
+  _globals['_LISTTRAININGRUNSREQUEST']._serialized_end=831
+  _globals['_LISTTRAININGRUNSRESPONSE']._serialized_start=833
+  _globals['_LISTTRAININGRUNSRESPONSE']._serialized_end=938
+  _globals['_LISTTRAININGSTEPSREQUEST']._serialized_start=940
+  _globals['_LISTTRAININGSTEPSREQUEST']._serialized_end=1059
+  _globals['_LISTTRAININGSTEPSRESPONSE']._serialized_start=1061
+  _globals['_LISTTRAININGSTEPSRESPONSE']._serialized_end=1169
+  _globals['_LISTTRAININGROWSREQUEST']._serialized_start=1172
+  _globals['_LISTTRAININGROWSREQUEST']._serialized_end=1355
+  _globals['_LISTTRAININGROWSRESPONSE']._serialized_start=1357
+  _globals['_LISTTRAININGROWSRESPONSE']._serialized_end=1462
+  _globals['_WATCHTRAININGRUNREQUEST']._serialized_start=1464
+  _globals['_WATCHTRAININGRUNREQUEST']._serialized_end=1573
+  _globals['_WATCHTRAININGRUNRESPONSE']._serialized_start=1576
+  _globals['_WATCHTRAININGRUNRESPONSE']._serialized_end=1729
+  _globals['_DELETETRAININGRUNREQUEST']._serialized_start=1731
+  _globals['_DELETETRAININGRUNREQUEST']._serialized_end=1779
+  _globals['_DELETETRAININGRUNRESPONSE']._serialized_start=1781
+  _globals['_DELETETRAININGRUNRESPONSE']._serialized_end=1833
+  _globals['_TRANSLATETRAININGCONFIGREQUEST']._serialized_start=1835
+  _globals['_TRANSLATETRAININGCONFIGREQUEST']._serialized_end=1953
+  _globals['_TRANSLATETRAININGCONFIGRESPONSE']._serialized_start=1955
+  _globals['_TRANSLATETRAININGCONFIGRESPONSE']._serialized_end=2048
+  _globals['_LISTTRAININGPRESETSREQUEST']._serialized_start=2050
+  _globals['_LISTTRAININGPRESETSREQUEST']._serialized_end=2136
+  _globals['_LISTTRAININGPRESETSRESPONSE']._serialized_start=2138
+  _globals['_LISTTRAININGPRESETSRESPONSE']._serialized_end=2252
+  _globals['_CANCELTRAININGRUNREQUEST']._serialized_start=2254
+  _globals['_CANCELTRAININGRUNREQUEST']._serialized_end=2302
+  _globals['_CANCELTRAININGRUNRESPONSE']._serialized_start=2304
+  _globals['_CANCELTRAININGRUNRESPONSE']._serialized_end=2384
+  _globals['_PAUSETRAININGRUNREQUEST']._serialized_start=2386
+  _globals['_PAUSETRAININGRUNREQUEST']._serialized_end=2433
+  _globals['_PAUSETRAININGRUNRESPONSE']._serialized_start=2435
+  _globals['_PAUSETRAININGRUNRESPONSE']._serialized_end=2514
+  _globals['_RESUMETRAININGRUNREQUEST']._serialized_start=2516
+  _globals['_RESUMETRAININGRUNREQUEST']._serialized_end=2564
+  _globals['_RESUMETRAININGRUNRESPONSE']._serialized_start=2566
+  _globals['_RESUMETRAININGRUNRESPONSE']._serialized_end=2646
+  _globals['_RETRYTRAININGRUNREQUEST']._serialized_start=2648
+  _globals['_RETRYTRAININGRUNREQUEST']._serialized_end=2728
+  _globals['_RETRYTRAININGRUNRESPONSE']._serialized_start=2730
+  _globals['_RETRYTRAININGRUNRESPONSE']._serialized_end=2809
+  _globals['_LISTTRAININGCHECKPOINTSREQUEST']._serialized_start=2811
+  _globals['_LISTTRAININGCHECKPOINTSREQUEST']._serialized_end=2936
+  _globals['_LISTTRAININGCHECKPOINTSRESPONSE']._serialized_start=2938
+  _globals['_LISTTRAININGCHECKPOINTSRESPONSE']._serialized_end=3064
+  _globals['_LISTTRAININGEVENTSREQUEST']._serialized_start=3066
+  _globals['_LISTTRAININGEVENTSREQUEST']._serialized_end=3186
+  _globals['_LISTTRAININGEVENTSRESPONSE']._serialized_start=3188
+  _globals['_LISTTRAININGEVENTSRESPONSE']._serialized_end=3299
+  _globals['_GETTRAININGRUNFILESREQUEST']._serialized_start=3301
+  _globals['_GETTRAININGRUNFILESREQUEST']._serialized_end=3351
+  _globals['_GETTRAININGRUNFILESRESPONSE']._serialized_start=3353
+  _globals['_GETTRAININGRUNFILESRESPONSE']._serialized_end=3428
+  _globals['_TRAININGSERVICE']._serialized_start=3431
+  _globals['_TRAININGSERVICE']._serialized_end=5309
 # @@protoc_insertion_point(module_scope)

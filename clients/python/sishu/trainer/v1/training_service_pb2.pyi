@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from sishu.common.v1 import object_pb2 as _object_pb2
 from sishu.trainer.v1 import training_checkpoint_pb2 as _training_checkpoint_pb2
 from sishu.trainer.v1 import training_event_pb2 as _training_event_pb2
 from sishu.trainer.v1 import training_preset_pb2 as _training_preset_pb2
@@ -823,3 +824,49 @@ class ListTrainingEventsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListTrainingEventsResponse: _TypeAlias = ListTrainingEventsResponse  # noqa: Y015
+
+@_typing.final
+class GetTrainingRunFilesRequest(_message.Message):
+    """GetTrainingRunFilesRequest names a training run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """REQUIRED. UUID of the training run."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrainingRunFilesRequest: _TypeAlias = GetTrainingRunFilesRequest  # noqa: Y015
+
+@_typing.final
+class GetTrainingRunFilesResponse(_message.Message):
+    """GetTrainingRunFilesResponse carries its files."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[_object_pb2.StoredObject]:
+        """The files, by name; of a run that failed only some, and none of one that has not ended."""
+
+    def __init__(
+        self,
+        *,
+        files: _abc.Iterable[_object_pb2.StoredObject] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["files", b"files"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrainingRunFilesResponse: _TypeAlias = GetTrainingRunFilesResponse  # noqa: Y015

@@ -110,6 +110,11 @@ class TrainingServiceStub:
                 request_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingEventsRequest.SerializeToString,
                 response_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingEventsResponse.FromString,
                 _registered_method=True)
+        self.GetTrainingRunFiles = channel.unary_unary(
+                '/sishu.trainer.v1.TrainingService/GetTrainingRunFiles',
+                request_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.GetTrainingRunFilesRequest.SerializeToString,
+                response_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.GetTrainingRunFilesResponse.FromString,
+                _registered_method=True)
 
 
 class TrainingServiceServicer:
@@ -221,6 +226,13 @@ class TrainingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetTrainingRunFiles(self, request, context):
+        """GetTrainingRunFiles returns links to the stored files of a run that succeeded or failed, beside those of its model: `spec.json`, `events.jsonl`, `rows_*.jsonl`, and `tensorboard/events.out.tfevents.*` for TensorBoard. NOT_FOUND `TRAINING_RUN_NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TrainingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -298,6 +310,11 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.ListTrainingEvents,
                     request_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingEventsRequest.FromString,
                     response_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingEventsResponse.SerializeToString,
+            ),
+            'GetTrainingRunFiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrainingRunFiles,
+                    request_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.GetTrainingRunFilesRequest.FromString,
+                    response_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.GetTrainingRunFilesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -706,6 +723,33 @@ class TrainingService:
             '/sishu.trainer.v1.TrainingService/ListTrainingEvents',
             sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingEventsRequest.SerializeToString,
             sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTrainingRunFiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.trainer.v1.TrainingService/GetTrainingRunFiles',
+            sishu_dot_trainer_dot_v1_dot_training__service__pb2.GetTrainingRunFilesRequest.SerializeToString,
+            sishu_dot_trainer_dot_v1_dot_training__service__pb2.GetTrainingRunFilesResponse.FromString,
             options,
             channel_credentials,
             insecure,

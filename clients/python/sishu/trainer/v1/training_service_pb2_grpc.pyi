@@ -63,6 +63,8 @@ class TrainingServiceStub:
     """ListTrainingCheckpoints returns the checkpoints of a run that are whole in the bucket, the newest first. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
     ListTrainingEvents: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingEventsRequest, _training_service_pb2.ListTrainingEventsResponse]
     """ListTrainingEvents returns what happened to a run beside its steps, the oldest first. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
+    GetTrainingRunFiles: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetTrainingRunFilesRequest, _training_service_pb2.GetTrainingRunFilesResponse]
+    """GetTrainingRunFiles returns links to the stored files of a run that succeeded or failed, beside those of its model: `spec.json`, `events.jsonl`, `rows_*.jsonl`, and `tensorboard/events.out.tfevents.*` for TensorBoard. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
 
 @_typing.type_check_only
 class TrainingServiceAsyncStub(TrainingServiceStub):
@@ -99,6 +101,8 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     """ListTrainingCheckpoints returns the checkpoints of a run that are whole in the bucket, the newest first. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
     ListTrainingEvents: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingEventsRequest, _training_service_pb2.ListTrainingEventsResponse]  # type: ignore[assignment]
     """ListTrainingEvents returns what happened to a run beside its steps, the oldest first. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
+    GetTrainingRunFiles: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetTrainingRunFilesRequest, _training_service_pb2.GetTrainingRunFilesResponse]  # type: ignore[assignment]
+    """GetTrainingRunFiles returns links to the stored files of a run that succeeded or failed, beside those of its model: `spec.json`, `events.jsonl`, `rows_*.jsonl`, and `tensorboard/events.out.tfevents.*` for TensorBoard. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
 
 class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
     """TrainingService trains models: it starts the engine, follows it, and stores what it makes."""
@@ -222,5 +226,13 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.ListTrainingEventsResponse, _abc.Awaitable[_training_service_pb2.ListTrainingEventsResponse]]:
         """ListTrainingEvents returns what happened to a run beside its steps, the oldest first. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
+
+    @_abc_1.abstractmethod
+    def GetTrainingRunFiles(
+        self,
+        request: _training_service_pb2.GetTrainingRunFilesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetTrainingRunFilesResponse, _abc.Awaitable[_training_service_pb2.GetTrainingRunFilesResponse]]:
+        """GetTrainingRunFiles returns links to the stored files of a run that succeeded or failed, beside those of its model: `spec.json`, `events.jsonl`, `rows_*.jsonl`, and `tensorboard/events.out.tfevents.*` for TensorBoard. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
 
 def add_TrainingServiceServicer_to_server(servicer: TrainingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
