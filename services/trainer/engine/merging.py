@@ -23,6 +23,9 @@ import transformers
 from services.trainer.engine import model, releases
 from services.trainer.engine.adapter import WEIGHTS
 from services.trainer.engine.errors import BaseModelError, DeviceError, DiskFullError, MergeError
+from services.trainer.engine.export.modelfile import FILE as MODELFILE
+from services.trainer.engine.export.modelfile import modelfile
+from services.trainer.engine.export.prompts import prompts_of
 from services.trainer.engine.files import new_folder, sha256_file, telling_full_disk
 from services.trainer.engine.merge_plan import Piece, Plan, make_plan
 from services.trainer.engine.rendering import FILE as RENDERER
@@ -121,6 +124,7 @@ def merge(
         _copy_renderer(adapter, folder)
         _write_config(folder, precision, is_untied=plan.is_untied)
         _check_tokenizer(tokenizer, folder)
+        _write_modelfile(tokenizer, folder)
         error, exact, effect = compare(base, adapter, folder, plan, device)
         _check_errors(error, exact, precision)
         told = {
@@ -232,6 +236,13 @@ def _check_tokenizer(source: Path | None, merged: Path) -> None:
     wanted, found = _load_tokenizer(source), _load_tokenizer(merged)
     if wanted.chat_template != found.chat_template or wanted(_PROBE_TEXT) != found(_PROBE_TEXT):
         raise MergeError(f"the merged model's tokenizer is not that of {source}; nothing was written")
+
+
+def _write_modelfile(source: Path | None, merged: Path) -> None:
+    """Say to Ollama how the merged model is asked; a model without a tokenizer is asked by nobody."""
+    if source is not None:
+        text = modelfile(".", prompts_of(_load_tokenizer(merged), merged))
+        (merged / MODELFILE).write_text(text, encoding="utf-8")
 
 
 @torch.no_grad()

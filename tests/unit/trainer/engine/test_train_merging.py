@@ -64,6 +64,11 @@ def test_the_merged_model_computes_what_base_and_adapter_compute(
         AutoTokenizer.from_pretrained(path).chat_template for path in (base_model, tmp_path / "merged")
     ]
     assert templates[0] == templates[1]
+    told = (tmp_path / "merged" / "Modelfile").read_text(encoding="utf-8")
+    assert told.startswith(
+        'FROM .\nTEMPLATE """{{ range .Messages }}{{ if eq .Role "system" }}<|im_start|>system\n'
+    )
+    assert told.endswith('PARAMETER stop "<|im_end|>"\nPARAMETER num_ctx 512\n')
 
 
 @pytest.mark.parametrize("options", [{"use_rslora": True}, {"use_dora": True}])
