@@ -87,7 +87,7 @@ class Loader:
 
     async def _base(self, model: model_pb2.Model) -> Path:
         """The folder of a whole model; one that a run made comes from the bucket."""
-        if model.kind == model_pb2.MODEL_KIND_TUNED:
+        if model.kind != model_pb2.MODEL_KIND_BASE:
             return await self._fetched(model, self._bases)
         folder = await self._resolve(model.source)
         if not model.sha256:

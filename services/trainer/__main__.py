@@ -10,6 +10,7 @@ from services.runtime.config import read
 from services.runtime.project_data import ProjectData
 from services.runtime.room import Built, Parts, Room, run_room
 from services.runtime.server import Servicer
+from services.runtime.sweeping import sweep_often
 from services.trainer.code_version import code_version
 from services.trainer.config import TrainerConfig
 from services.trainer.deletion import Deletion
@@ -23,7 +24,13 @@ from services.trainer.node.programs import Programs
 from services.trainer.node.sampler import Sampler
 from services.trainer.node.service import TrainerNodeServicer
 from services.trainer.preflight import Preflight
-from services.trainer.service import ModelServicer, TrainingServicer
+from services.trainer.registry.cards import Cards
+from services.trainer.registry.folders import Folders
+from services.trainer.registry.service import RegistryServicer
+from services.trainer.registry.store import RegistryStore
+from services.trainer.registry.sweeping import SWEEP_SECONDS, Sweeper
+from services.trainer.registry.worker import RegistryWorker
+from services.trainer.service import TrainingServicer
 from services.trainer.store import Store
 from services.trainer.tracking.run_files import RunFiles
 from services.trainer.worker import PrepareWorker, TrainWorker
@@ -52,22 +59,27 @@ def build(parts: Parts) -> Built:
     store, metrics = Store(parts.pool, parts.jobs), TrainerMetrics(parts.metrics.registry, config.peak_flops)
     files = RunFiles(parts.pool, parts.storage)
     deletion = Deletion(store, parts.storage, home)
+    registry = RegistryStore(store)
+    cards = Cards(store, registry, parts.client)
+    folders = Folders(store, registry, parts.storage, home, config.engine_python)
+    sweeper = Sweeper(registry, parts.storage, home)
     estimates = EstimateStore(parts.pool)
     preflight = Preflight(estimates, config.accelerator)
     preparer = PrepareWorker(parts.jobs, store, home / "models", config.engine_python, estimates)
     environment = run_environment(os.environ, is_dcu=config.device != "cpu" and is_dcu_node())
     workers = Workers(parts.pool, parts.config.heartbeat_seconds)
     worker = ThisWorker(workers, config, parts.config.heartbeat_seconds, code_version())
-    trainer = TrainWorker(parts, store, metrics, worker, preflight, environment)
+    trainer = TrainWorker(parts, store, metrics, worker, preflight, cards, folders, environment)
     sampler = Sampler(config.sample_seconds, Programs(SMI_SECONDS))
     parts.metrics.registry.register(DeviceMetrics(sampler))
     prober = Prober(config.engine_python, config.device, sampler, environment)
+    maker = RegistryWorker(parts, store, registry, cards, folders, config)
     return Built(
         servicers=[
             Servicer(
                 "sishu.trainer.v1.ModelService",
                 model_service_pb2_grpc.add_ModelServiceServicer_to_server,
-                ModelServicer(store, parts.storage, parts.client, deletion),
+                RegistryServicer(store, parts.storage, parts.client, deletion, registry, cards),
             ),
             Servicer(
                 "sishu.trainer.v1.TrainingService",
@@ -90,9 +102,19 @@ def build(parts: Parts) -> Built:
                 WorkerServicer(workers),
             ),
         ],
-        handlers={"prepare_model": preparer.prepare_model, "train": trainer.train},
-        project_data=ProjectData(deletion.delete_project_rows, ("runs", "models")),
-        background=[functools.partial(count_runs, store, metrics), sampler.run],
+        handlers={
+            "prepare_model": preparer.prepare_model,
+            "train": trainer.train,
+            "merge_model": maker.merge_model,
+            "export_model": maker.export_model,
+            "import_model": maker.import_model,
+        },
+        project_data=ProjectData(deletion.delete_project_rows, ("runs", "models", "model_uploads")),
+        background=[
+            functools.partial(count_runs, store, metrics),
+            functools.partial(sweep_often, "models", sweeper.sweep, SWEEP_SECONDS),
+            sampler.run,
+        ],
         working=[worker.be_seen, functools.partial(sweep_runs, home, store)],
     )
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from services.runtime.errors import FailedPrecondition
+from services.runtime.errors import FailedPrecondition, InvalidArgument
 from services.runtime.storage import Storage
 from services.trainer.engine.events import FILE_NAME
 from services.trainer.guarding import to_its_end
@@ -103,6 +105,21 @@ def _fresh_folder(folder: Path) -> Path:
     """An empty folder beside one to be made, of this process alone."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object in a file.
+
+    Raises:
+        InvalidArgument: the file holds none.
+    """
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InvalidArgument("MODEL_FILES_INVALID", f"{path.name} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise InvalidArgument("MODEL_FILES_INVALID", f"{path.name} must hold a JSON object")
+    return found
 
 
 def files_of(folder: Path) -> list[Path]:

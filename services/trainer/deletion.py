@@ -59,8 +59,10 @@ class Deletion:
 
     async def delete_project_rows(self, project_id: str) -> dict[str, int]:
         """Delete all rows of a project and its work folders here, open runs too; return rows by table."""
-        counts, runs = await self._store.delete_project(project_id)
+        counts, runs, models = await self._store.delete_project(project_id)
         await self._drop_folders(runs)
+        for model_id in models:
+            await asyncio.to_thread(drop_folder, self._home / "models" / model_id)
         return counts
 
     async def _drop_folders(self, run_ids: Sequence[str]) -> None:

@@ -22,7 +22,7 @@ CANCELLED = Failure(
 
 @dataclass(frozen=True)
 class Model:
-    """A base model, or what a run made of one; `job` belongs to base models only."""
+    """A base model, or what was made of one; what a run made has no `job`."""
 
     id: str
     project_id: str
@@ -44,7 +44,7 @@ class Model:
     @property
     def has_own_weights(self) -> bool:
         """Whether it is a whole model to train on, not an adapter for one."""
-        return self.kind in {"base", "tuned"}
+        return self.kind in {"base", "tuned", "merged"}
 
     @property
     def state(self) -> str:

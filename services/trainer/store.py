@@ -294,8 +294,8 @@ class Store:
             await forget_requests(connection, run_id)
         return objects
 
-    async def delete_project(self, project_id: str) -> tuple[dict[str, int], list[str]]:
-        """Delete all rows of a project; return their number by table, and the ids of the runs."""
+    async def delete_project(self, project_id: str) -> tuple[dict[str, int], list[str], list[str]]:
+        """Delete all rows of a project; return their number by table, and the ids of runs and models."""
         async with transaction(self.pool) as connection:
             # First, as whoever ends an item locks its job first.
             await self.jobs.delete_project(connection, project_id)
@@ -303,7 +303,7 @@ class Store:
             counts = await connection.fetchrow(SQL.delete_project, project_id)
             assert ids is not None and counts is not None  # noqa: S101  # one row always comes back
             await forget_requests(connection, *ids["runs"], *ids["models"])
-        return dict(counts), list(ids["runs"])
+        return dict(counts), list(ids["runs"]), list(ids["models"])
 
 
 def model_of(row: asyncpg.Record) -> Model:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,10 @@ from services.trainer.estimate_store import EstimateStore
 from services.trainer.guarding import AWAY, LOOK_SECONDS, patiently, telling, unless, until_closed
 from services.trainer.leases import Lease, renewed
 from services.trainer.metrics import TrainerMetrics
-from services.trainer.models import Made, Model, digest_of, public_name
+from services.trainer.models import Made, Model, ModelFile, digest_of, public_name
 from services.trainer.preflight import Preflight
+from services.trainer.registry.cards import CARD, Cards
+from services.trainer.registry.folders import Folders
 from services.trainer.run_events import RunEvent
 from services.trainer.running import Desk, Ending, EngineRun
 from services.trainer.store import Store
@@ -84,6 +87,8 @@ class TrainWorker:
         metrics: where is told what goes on.
         worker: this process as the others see it.
         preflight: says before a run whether it fits.
+        cards: writes the card of what a run made.
+        folders: has models on this machine.
         environment: variables that engines get beside those of this process.
     """
 
@@ -94,6 +99,8 @@ class TrainWorker:
         metrics: TrainerMetrics,
         worker: ThisWorker,
         preflight: Preflight,
+        cards: Cards,
+        folders: Folders,
         environment: Mapping[str, str],
     ) -> None:
         self._jobs = parts.jobs
@@ -104,6 +111,8 @@ class TrainWorker:
         self._metrics = metrics
         self._config = worker.config
         self._preflight = preflight
+        self._cards = cards
+        self._folders = folders
         self._home = parts.config.home
         self._worker = worker
         self._desk = Desk(parts.jobs, store, parts.storage, metrics, worker.config, environment)
@@ -219,6 +228,7 @@ class TrainWorker:
             seen = await engine.until_finished()
             say("storing the model" if run.config.gives_whole_model else "storing the adapter")
             made = await patiently(lambda: self._upload(run, base, seen, work), self._config.patience_seconds)
+            made = await patiently(lambda: self._with_card(run, made), self._config.patience_seconds)
         return seen, made
 
     async def _tell_lease(self, run: TrainingRun, lease: Lease) -> None:
@@ -231,7 +241,7 @@ class TrainWorker:
     ) -> Mapping[str, object]:
         """Have base model, training rows, spec and the newest checkpoint on this machine; return the spec."""
         await self._store.set_phase(run.id, "preparing")
-        folder = await self._base_folder(base, say)
+        folder = await self._folders.whole(base, say)
         rows = work / artifacts.ROWS
         say("fetching the training rows")
         with artifacts.local_files(work):
@@ -258,16 +268,6 @@ class TrainWorker:
         fetcher = Fetcher(self._storage, self._desk.checkpoints, tell)
         await patiently(lambda: fetcher.bring(run.id, work), self._config.patience_seconds)
 
-    async def _base_folder(self, base: Model, say: bases.Say) -> Path:
-        """The folder of the model to train on; one that a run made comes from the bucket."""
-        models = self._home / "models"
-        if base.kind == "base":
-            return await bases.resolve(base.source, models, self._config.engine_python, say)
-        say("fetching the model to train on")
-        folder = models / base.id
-        files = await self._store.list_model_files(base.id)
-        await artifacts.fetch_folder(self._storage, files, folder)
-        return folder
 
     async def _upload(self, run: TrainingRun, base: Model, seen: RunLog, work: Path) -> Made:
         """Store what the run made, and say what it is."""
@@ -288,6 +288,14 @@ class TrainWorker:
         count = seen.summary.trainable_parameter_count
         facts = (base.architecture, count, digest_of(files), template)
         return Made("adapter", files, *facts, base.context_length, renderer)
+
+    async def _with_card(self, run: TrainingRun, made: Made) -> Made:
+        """Store the card beside what the run made, in whose digest it has no part."""
+        text = await self._cards.of_run(await self._store.get_run(run.id), made)
+        key = run.model_prefix + CARD
+        info = await self._storage.put_bytes(key, text.encode(), "text/markdown")
+        others = [file for file in made.files if file.name != CARD]
+        return replace(made, files=[*others, ModelFile(CARD, key, info.size, info.sha256)])
 
     async def _note_failure(self, item: Item, run: TrainingRun, message: str) -> None:
         """A run that is tried again, by itself or on request, waits; until then people can read why."""

@@ -49,7 +49,8 @@ DELETE FROM models WHERE id = $1
 INSERT INTO model_files (model_id, name, key, size_bytes, sha256) VALUES ($1, $2, $3, $4, $5)
 
 -- name: list_model_files
-SELECT name, key, size_bytes, sha256 FROM model_files WHERE model_id = $1 ORDER BY name
+-- The folder's; exports lie beside it.
+SELECT name, key, size_bytes, sha256 FROM model_files WHERE model_id = $1 AND name NOT LIKE 'gguf/%' ORDER BY name
 
 -- name: insert_run
 INSERT INTO training_runs (id, project_id, name, dataset_version_id, dataset_content_sha256, base_model_id,
@@ -166,10 +167,13 @@ WITH steps AS (
     SELECT count(*) FROM training_steps JOIN training_runs ON id = run_id WHERE project_id = $1
 ), files AS (
     SELECT count(*) FROM model_files JOIN models ON id = model_id WHERE project_id = $1
+), uploads AS (
+    DELETE FROM model_uploads WHERE project_id = $1 RETURNING id
 ), runs AS (
     DELETE FROM training_runs WHERE project_id = $1 RETURNING id
 ), models AS (
     DELETE FROM models WHERE project_id = $1 RETURNING id
 )
 SELECT (SELECT count(*) FROM runs) AS training_runs, (SELECT * FROM steps) AS training_steps,
-       (SELECT count(*) FROM models) AS models, (SELECT * FROM files) AS model_files
+       (SELECT count(*) FROM models) AS models, (SELECT * FROM files) AS model_files,
+       (SELECT count(*) FROM uploads) AS model_uploads

@@ -73,7 +73,10 @@ ACTIONS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "model": [
         ("create", "create", "actions:create_model"),
-        ("export", "export_model", "actions:export_model"),
+        ("export", "export_model", "models:export_model"),
+        ("merge", "model_merge", "models:merge_model"),
+        ("card", "model_card", "models:show_card"),
+        ("import", "model_import", "models:import_model"),
     ],
     "run": [
         ("create", "create", "train:create_run"),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sishu.cli.context import with_client
-from sishu.cli.find import find_model, find_model_of, find_version
+from sishu.cli.find import find_model_of, find_version
 from sishu.cli.find_projects import find_project
 from sishu.cli.options import IdArgument, LimitOption, NameArgument, ProjectOption, WaitOption
 from sishu.cli.output import show_many, show_one, show_paths
@@ -21,7 +21,6 @@ from sishu.inference.v1.exam_service_pb2 import CreateExamRequest, GetExamReques
 from sishu.learn.deployments import deploy
 from sishu.learn.jobs import wait_for_success
 from sishu.learn.resources import absolute
-from sishu.learn.transfer import download_model
 from sishu.trainer.v1.model_pb2 import Model
 from sishu.trainer.v1.model_service_pb2 import CreateModelRequest, GetModelRequest
 
@@ -45,18 +44,6 @@ def create_model(
         return (await client.models.GetModel(GetModelRequest(id=made.id))).model
 
     show_one(with_client(work))
-
-
-def export_model(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help=say("chat_model"))],
-    out: Annotated[Path, typer.Option(help=say("learn_out"))] = Path("model"),
-) -> None:
-    """`sishu model export`: download the files of a model that a run made."""
-
-    async def work(client: Client) -> list[Path]:
-        return await download_model(client, (await find_model(client, model)).id, out)
-
-    show_paths(with_client(work))
 
 
 def create_deployment(

@@ -15,6 +15,7 @@ from sishu.cli import (
     dataset_failures,
     generation_failures,
     ingest_failures,
+    model_failures,
     trainer_failures,
     training_failures,
 )
@@ -288,6 +289,7 @@ for ROOM in (
     generation_failures,
     dataset_failures,
     training_failures,
+    model_failures,
     trainer_failures,
 ):
     for REASON, TOLD in ROOM.SENTENCES.items():

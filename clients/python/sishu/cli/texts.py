@@ -16,6 +16,7 @@ from sishu.cli.export_texts import EXPORT_TEXTS
 from sishu.cli.generation_texts import GENERATION_TEXTS
 from sishu.cli.import_texts import IMPORT_TEXTS
 from sishu.cli.leak_texts import LEAK_TEXTS
+from sishu.cli.model_texts import MODEL_TEXTS
 from sishu.cli.question_template_texts import QUESTION_TEMPLATE_TEXTS
 from sishu.cli.run_control_texts import RUN_CONTROL_TEXTS
 from sishu.cli.run_texts import RUN_TEXTS
@@ -34,6 +35,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **RUN_TEXTS,
     **ESTIMATE_TEXTS,
     **RUN_CONTROL_TEXTS,
+    **MODEL_TEXTS,
     **EXAMPLE_TEXTS,
     **IMPORT_TEXTS,
     **DUPLICATE_TEXTS,
@@ -322,7 +324,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "option_limit": ("Most rows.", "最多行数。"),
     "argument_id": ("Id.", "ID。"),
     "argument_name": ("Name.", "名称。"),
-    "export_model": ("Download the files of a trained model.", "下载训练所得模型的文件。"),
     "wait": ("Wait until a job has ended.", "等待作业结束。"),
     "option_wait": ("Wait until it has ended.", "等待其结束。"),
     "starting": ("starting the stack …", "正在启动服务 …"),

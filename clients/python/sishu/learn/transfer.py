@@ -13,16 +13,27 @@ from sishu.client import Client
 from sishu.common.v1.object_pb2 import StoredObject
 from sishu.errors import ApiError
 from sishu.loopback import WITHOUT_PROXY
+from sishu.trainer.v1.model_making_pb2 import MODEL_FORMAT_GGUF, MODEL_FORMAT_HUGGING_FACE
 from sishu.trainer.v1.model_service_pb2 import GetModelFilesRequest
 
 DOWNLOAD_SECONDS = 600.0
 
 
-async def download_model(client: Client, model_id: str, folder: Path) -> list[Path]:
-    """Download the files of an adapter or merged model."""
-    return await download(
-        (await client.models.GetModelFiles(GetModelFilesRequest(id=model_id))).files, folder
-    )
+async def download_model(client: Client, model_id: str, folder: Path, export: str = "") -> list[Path]:
+    """Download the files of a model.
+
+    Args:
+        client: the way to the trainer room.
+        model_id: of the model.
+        folder: where to.
+        export: how the names of the files of a GGUF export begin; empty for the model's own folder.
+    """
+    form = MODEL_FORMAT_GGUF if export else MODEL_FORMAT_HUGGING_FACE
+    answer = await client.models.GetModelFiles(GetModelFilesRequest(id=model_id, format=form))
+    files = [file for file in answer.files if file.name.startswith(export)]
+    for file in files:
+        file.name = file.name.removeprefix(export)
+    return await download(files, folder)
 
 
 async def download(objects: Sequence[StoredObject], folder: Path) -> list[Path]:

@@ -1,7 +1,8 @@
 """`python -m services.trainer.engine.export MODEL OUTPUT`: a model folder as a GGUF file, with a Modelfile.
 
 OUTPUT is a folder, which appears when its file is proven. On success one JSON object is printed: file,
-tensor_error, logit_error. Exit codes: 0 done, 1 failed, 2 wrong input, 6 no space left on the disk.
+tensor_error, logit_error, exact_error.
+Exit codes: 0 done, 1 failed, 2 wrong input, 6 no space left on the disk.
 """
 
 from __future__ import annotations

@@ -26,6 +26,8 @@ class Exported:
     """Largest norm of (file - folder) over that of the folder, of all tensors."""
     logit_error: float
     """The same of the logits."""
+    exact_error: float
+    """The same of the logits, where the folder's weights are rounded to the format too."""
 
 
 def export_gguf(folder: Path, output: Path, kind: str, name: str) -> Exported:
@@ -51,6 +53,6 @@ def export_gguf(folder: Path, output: Path, kind: str, name: str) -> Exported:
         path = made / f"{stem}-{kind}.gguf"
         write(source, path, name)
         tensor_error = check_content(source, path)
-        logit_error = check_logits(source, path)
+        logit_error, exact_error = check_logits(source, path)
         (made / MODELFILE).write_text(modelfile(f"./{path.name}", source.prompts), encoding="utf-8")
-    return Exported(path.name, tensor_error, logit_error)
+    return Exported(path.name, tensor_error, logit_error, exact_error)

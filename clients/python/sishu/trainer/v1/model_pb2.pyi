@@ -35,7 +35,7 @@ class _ModelKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelKind.V
     MODEL_KIND_MERGED: _ModelKind.ValueType  # 3
     """An adapter merged into its base."""
     MODEL_KIND_TUNED: _ModelKind.ValueType  # 4
-    """A base model of which a run has learned all weights, or some. It can be trained and deployed like a base model."""
+    """A whole model kept in the bucket: a base model of which a run has learned all weights, or some, or one that was imported. It can be trained and deployed like a base model."""
 
 class ModelKind(_ModelKind, metaclass=_ModelKindEnumTypeWrapper):
     """ModelKind is what kind of model it is."""
@@ -49,7 +49,7 @@ MODEL_KIND_ADAPTER: ModelKind.ValueType  # 2
 MODEL_KIND_MERGED: ModelKind.ValueType  # 3
 """An adapter merged into its base."""
 MODEL_KIND_TUNED: ModelKind.ValueType  # 4
-"""A base model of which a run has learned all weights, or some. It can be trained and deployed like a base model."""
+"""A whole model kept in the bucket: a base model of which a run has learned all weights, or some, or one that was imported. It can be trained and deployed like a base model."""
 Global___ModelKind: _TypeAlias = ModelKind  # noqa: Y015
 
 class _ModelState:
@@ -61,7 +61,7 @@ class _ModelStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelState
     MODEL_STATE_UNSPECIFIED: _ModelState.ValueType  # 0
     """Never returned; in a filter: any state."""
     MODEL_STATE_PREPARING: _ModelState.ValueType  # 1
-    """It is being fetched, converted and described."""
+    """It is being fetched, converted and described, or merged, or checked."""
     MODEL_STATE_READY: _ModelState.ValueType  # 2
     """It can be trained and deployed."""
     MODEL_STATE_FAILED: _ModelState.ValueType  # 3
@@ -73,7 +73,7 @@ class ModelState(_ModelState, metaclass=_ModelStateEnumTypeWrapper):
 MODEL_STATE_UNSPECIFIED: ModelState.ValueType  # 0
 """Never returned; in a filter: any state."""
 MODEL_STATE_PREPARING: ModelState.ValueType  # 1
-"""It is being fetched, converted and described."""
+"""It is being fetched, converted and described, or merged, or checked."""
 MODEL_STATE_READY: ModelState.ValueType  # 2
 """It can be trained and deployed."""
 MODEL_STATE_FAILED: ModelState.ValueType  # 3
@@ -115,9 +115,9 @@ class Model(_message.Message):
     source: _builtins.str
     """Base model: `builtin`, a folder, a GGUF file or a hub id, read on the machine that uses it. REQUIRED at creation; empty for what a run made."""
     base_model_id: _builtins.str
-    """UUID of the model that it was made from; empty for BASE. OUTPUT_ONLY."""
+    """UUID of the model that it was made from: of MERGED the adapter, of an adapter its base; empty for BASE, and for imported models of which it is not known. OUTPUT_ONLY."""
     training_run_id: _builtins.str
-    """UUID of the run that made it; empty for BASE. OUTPUT_ONLY."""
+    """UUID of the run that made it; empty for BASE, MERGED and what was imported. OUTPUT_ONLY."""
     state: Global___ModelState.ValueType
     """Where the model stands. OUTPUT_ONLY."""
     architecture: _builtins.str
@@ -140,7 +140,7 @@ class Model(_message.Message):
 
     @_builtins.property
     def job(self) -> _job_pb2.Job:
-        """The job that prepares a base model (`prepare_model`); unset otherwise. OUTPUT_ONLY."""
+        """The job that prepares it: `prepare_model`, `merge_model` or `import_model`; unset for what a run made. OUTPUT_ONLY."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

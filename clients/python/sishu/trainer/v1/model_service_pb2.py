@@ -23,11 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from sishu.common.v1 import job_pb2 as sishu_dot_common_dot_v1_dot_job__pb2
 from sishu.common.v1 import object_pb2 as sishu_dot_common_dot_v1_dot_object__pb2
 from sishu.trainer.v1 import model_pb2 as sishu_dot_trainer_dot_v1_dot_model__pb2
+from sishu.trainer.v1 import model_making_pb2 as sishu_dot_trainer_dot_v1_dot_model__making__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$sishu/trainer/v1/model_service.proto\x12\x10sishu.trainer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1csishu/common/v1/object.proto\x1a\x1csishu/trainer/v1/model.proto\"e\n\x12\x43reateModelRequest\x12.\n\x05model\x18\x01 \x01(\x0b\x32\x17.sishu.trainer.v1.ModelB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"=\n\x13\x43reateModelResponse\x12&\n\x05model\x18\x01 \x01(\x0b\x32\x17.sishu.trainer.v1.Model\"\'\n\x0fGetModelRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\":\n\x10GetModelResponse\x12&\n\x05model\x18\x01 \x01(\x0b\x32\x17.sishu.trainer.v1.Model\"\xb8\x01\n\x11ListModelsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x33\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.sishu.trainer.v1.ModelKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x16\n\x04name\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"V\n\x12ListModelsResponse\x12\'\n\x06models\x18\x01 \x03(\x0b\x32\x17.sishu.trainer.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\",\n\x14GetModelFilesRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"E\n\x15GetModelFilesResponse\x12,\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x1d.sishu.common.v1.StoredObject\"*\n\x12\x44\x65leteModelRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\".\n\x13\x44\x65leteModelResponse\x12\x17\n\x0f\x64\x65leted_objects\x18\x01 \x01(\x03\x32\xe8\x03\n\x0cModelService\x12Z\n\x0b\x43reateModel\x12$.sishu.trainer.v1.CreateModelRequest\x1a%.sishu.trainer.v1.CreateModelResponse\x12V\n\x08GetModel\x12!.sishu.trainer.v1.GetModelRequest\x1a\".sishu.trainer.v1.GetModelResponse\"\x03\x90\x02\x01\x12\\\n\nListModels\x12#.sishu.trainer.v1.ListModelsRequest\x1a$.sishu.trainer.v1.ListModelsResponse\"\x03\x90\x02\x01\x12\x65\n\rGetModelFiles\x12&.sishu.trainer.v1.GetModelFilesRequest\x1a\'.sishu.trainer.v1.GetModelFilesResponse\"\x03\x90\x02\x01\x12_\n\x0b\x44\x65leteModel\x12$.sishu.trainer.v1.DeleteModelRequest\x1a%.sishu.trainer.v1.DeleteModelResponse\"\x03\x90\x02\x02\x42\x41\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$sishu/trainer/v1/model_service.proto\x12\x10sishu.trainer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1csishu/common/v1/object.proto\x1a\x1csishu/trainer/v1/model.proto\x1a#sishu/trainer/v1/model_making.proto\"e\n\x12\x43reateModelRequest\x12.\n\x05model\x18\x01 \x01(\x0b\x32\x17.sishu.trainer.v1.ModelB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"=\n\x13\x43reateModelResponse\x12&\n\x05model\x18\x01 \x01(\x0b\x32\x17.sishu.trainer.v1.Model\"\'\n\x0fGetModelRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\":\n\x10GetModelResponse\x12&\n\x05model\x18\x01 \x01(\x0b\x32\x17.sishu.trainer.v1.Model\"\xb8\x01\n\x11ListModelsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x33\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.sishu.trainer.v1.ModelKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x16\n\x04name\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"V\n\x12ListModelsResponse\x12\'\n\x06models\x18\x01 \x03(\x0b\x32\x17.sishu.trainer.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"e\n\x14GetModelFilesRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x1d.sishu.trainer.v1.ModelFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01\"E\n\x15GetModelFilesResponse\x12,\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x1d.sishu.common.v1.StoredObject\"*\n\x12\x44\x65leteModelRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\".\n\x13\x44\x65leteModelResponse\x12\x17\n\x0f\x64\x65leted_objects\x18\x01 \x01(\x03\"\x80\x02\n\x11MergeModelRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12>\n\tprecision\x18\x03 \x01(\x0e\x32!.sishu.trainer.v1.WeightPrecisionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12!\n\x10shard_size_bytes\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x37\n\x06\x64\x65vice\x18\x05 \x01(\x0e\x32\x1d.sishu.trainer.v1.MergeDeviceB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1f\n\nrequest_id\x18\x06 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"<\n\x12MergeModelResponse\x12&\n\x05model\x18\x01 \x01(\x0b\x32\x17.sishu.trainer.v1.Model\"^\n\x12\x45xportModelRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x32\n\x04type\x18\x02 \x01(\x0e\x32\x1a.sishu.trainer.v1.GgufTypeB\x08\xbaH\x05\x82\x01\x02\x10\x01\"8\n\x13\x45xportModelResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job\"+\n\x13GetModelCardRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"(\n\x14GetModelCardResponse\x12\x10\n\x08markdown\x18\x01 \x01(\t\"\x98\x01\n\x18\x43reateModelUploadRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12=\n\x05\x66iles\x18\x02 \x03(\x0b\x32!.sishu.trainer.v1.ModelUploadFileB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"^\n\x19\x43reateModelUploadResponse\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12.\n\x07targets\x18\x02 \x03(\x0b\x32\x1d.sishu.common.v1.UploadTarget\"\x90\x01\n\x12ImportModelRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\"\n\rbase_model_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"=\n\x13ImportModelResponse\x12&\n\x05model\x18\x01 \x01(\x0b\x32\x17.sishu.trainer.v1.Model2\xcb\x07\n\x0cModelService\x12Z\n\x0b\x43reateModel\x12$.sishu.trainer.v1.CreateModelRequest\x1a%.sishu.trainer.v1.CreateModelResponse\x12V\n\x08GetModel\x12!.sishu.trainer.v1.GetModelRequest\x1a\".sishu.trainer.v1.GetModelResponse\"\x03\x90\x02\x01\x12\\\n\nListModels\x12#.sishu.trainer.v1.ListModelsRequest\x1a$.sishu.trainer.v1.ListModelsResponse\"\x03\x90\x02\x01\x12\x65\n\rGetModelFiles\x12&.sishu.trainer.v1.GetModelFilesRequest\x1a\'.sishu.trainer.v1.GetModelFilesResponse\"\x03\x90\x02\x01\x12_\n\x0b\x44\x65leteModel\x12$.sishu.trainer.v1.DeleteModelRequest\x1a%.sishu.trainer.v1.DeleteModelResponse\"\x03\x90\x02\x02\x12W\n\nMergeModel\x12#.sishu.trainer.v1.MergeModelRequest\x1a$.sishu.trainer.v1.MergeModelResponse\x12Z\n\x0b\x45xportModel\x12$.sishu.trainer.v1.ExportModelRequest\x1a%.sishu.trainer.v1.ExportModelResponse\x12\x62\n\x0cGetModelCard\x12%.sishu.trainer.v1.GetModelCardRequest\x1a&.sishu.trainer.v1.GetModelCardResponse\"\x03\x90\x02\x01\x12l\n\x11\x43reateModelUpload\x12*.sishu.trainer.v1.CreateModelUploadRequest\x1a+.sishu.trainer.v1.CreateModelUploadResponse\x12Z\n\x0bImportModel\x12$.sishu.trainer.v1.ImportModelRequest\x1a%.sishu.trainer.v1.ImportModelResponseBA\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,8 +55,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTMODELSREQUEST'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\310\001'
   _globals['_GETMODELFILESREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_GETMODELFILESREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_GETMODELFILESREQUEST'].fields_by_name['format']._loaded_options = None
+  _globals['_GETMODELFILESREQUEST'].fields_by_name['format']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_DELETEMODELREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_DELETEMODELREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_MERGEMODELREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_MERGEMODELREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_MERGEMODELREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_MERGEMODELREQUEST'].fields_by_name['name']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_MERGEMODELREQUEST'].fields_by_name['precision']._loaded_options = None
+  _globals['_MERGEMODELREQUEST'].fields_by_name['precision']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_MERGEMODELREQUEST'].fields_by_name['shard_size_bytes']._loaded_options = None
+  _globals['_MERGEMODELREQUEST'].fields_by_name['shard_size_bytes']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_MERGEMODELREQUEST'].fields_by_name['device']._loaded_options = None
+  _globals['_MERGEMODELREQUEST'].fields_by_name['device']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_MERGEMODELREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_MERGEMODELREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_EXPORTMODELREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_EXPORTMODELREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_EXPORTMODELREQUEST'].fields_by_name['type']._loaded_options = None
+  _globals['_EXPORTMODELREQUEST'].fields_by_name['type']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_GETMODELCARDREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_GETMODELCARDREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_CREATEMODELUPLOADREQUEST'].fields_by_name['project_id']._loaded_options = None
+  _globals['_CREATEMODELUPLOADREQUEST'].fields_by_name['project_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_CREATEMODELUPLOADREQUEST'].fields_by_name['files']._loaded_options = None
+  _globals['_CREATEMODELUPLOADREQUEST'].fields_by_name['files']._serialized_options = b'\272H\010\222\001\005\010\001\020\350\007'
+  _globals['_CREATEMODELUPLOADREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATEMODELUPLOADREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_IMPORTMODELREQUEST'].fields_by_name['upload_id']._loaded_options = None
+  _globals['_IMPORTMODELREQUEST'].fields_by_name['upload_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_IMPORTMODELREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_IMPORTMODELREQUEST'].fields_by_name['name']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_IMPORTMODELREQUEST'].fields_by_name['base_model_id']._loaded_options = None
+  _globals['_IMPORTMODELREQUEST'].fields_by_name['base_model_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_IMPORTMODELREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_IMPORTMODELREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_MODELSERVICE'].methods_by_name['GetModel']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['GetModel']._serialized_options = b'\220\002\001'
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._loaded_options = None
@@ -63,26 +99,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSERVICE'].methods_by_name['GetModelFiles']._serialized_options = b'\220\002\001'
   _globals['_MODELSERVICE'].methods_by_name['DeleteModel']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['DeleteModel']._serialized_options = b'\220\002\002'
-  _globals['_CREATEMODELREQUEST']._serialized_start=147
-  _globals['_CREATEMODELREQUEST']._serialized_end=248
-  _globals['_CREATEMODELRESPONSE']._serialized_start=250
-  _globals['_CREATEMODELRESPONSE']._serialized_end=311
-  _globals['_GETMODELREQUEST']._serialized_start=313
-  _globals['_GETMODELREQUEST']._serialized_end=352
-  _globals['_GETMODELRESPONSE']._serialized_start=354
-  _globals['_GETMODELRESPONSE']._serialized_end=412
-  _globals['_LISTMODELSREQUEST']._serialized_start=415
-  _globals['_LISTMODELSREQUEST']._serialized_end=599
-  _globals['_LISTMODELSRESPONSE']._serialized_start=601
-  _globals['_LISTMODELSRESPONSE']._serialized_end=687
-  _globals['_GETMODELFILESREQUEST']._serialized_start=689
-  _globals['_GETMODELFILESREQUEST']._serialized_end=733
-  _globals['_GETMODELFILESRESPONSE']._serialized_start=735
-  _globals['_GETMODELFILESRESPONSE']._serialized_end=804
-  _globals['_DELETEMODELREQUEST']._serialized_start=806
-  _globals['_DELETEMODELREQUEST']._serialized_end=848
-  _globals['_DELETEMODELRESPONSE']._serialized_start=850
-  _globals['_DELETEMODELRESPONSE']._serialized_end=896
-  _globals['_MODELSERVICE']._serialized_start=899
-  _globals['_MODELSERVICE']._serialized_end=1387
+  _globals['_MODELSERVICE'].methods_by_name['GetModelCard']._loaded_options = None
+  _globals['_MODELSERVICE'].methods_by_name['GetModelCard']._serialized_options = b'\220\002\001'
+  _globals['_CREATEMODELREQUEST']._serialized_start=211
+  _globals['_CREATEMODELREQUEST']._serialized_end=312
+  _globals['_CREATEMODELRESPONSE']._serialized_start=314
+  _globals['_CREATEMODELRESPONSE']._serialized_end=375
+  _globals['_GETMODELREQUEST']._serialized_start=377
+  _globals['_GETMODELREQUEST']._serialized_end=416
+  _globals['_GETMODELRESPONSE']._serialized_start=418
+  _globals['_GETMODELRESPONSE']._serialized_end=476
+  _globals['_LISTMODELSREQUEST']._serialized_start=479
+  _globals['_LISTMODELSREQUEST']._serialized_end=663
+  _globals['_LISTMODELSRESPONSE']._serialized_start=665
+  _globals['_LISTMODELSRESPONSE']._serialized_end=751
+  _globals['_GETMODELFILESREQUEST']._serialized_start=753
+  _globals['_GETMODELFILESREQUEST']._serialized_end=854
+  _globals['_GETMODELFILESRESPONSE']._serialized_start=856
+  _globals['_GETMODELFILESRESPONSE']._serialized_end=925
+  _globals['_DELETEMODELREQUEST']._serialized_start=927
+  _globals['_DELETEMODELREQUEST']._serialized_end=969
+  _globals['_DELETEMODELRESPONSE']._serialized_start=971
+  _globals['_DELETEMODELRESPONSE']._serialized_end=1017
+  _globals['_MERGEMODELREQUEST']._serialized_start=1020
+  _globals['_MERGEMODELREQUEST']._serialized_end=1276
+  _globals['_MERGEMODELRESPONSE']._serialized_start=1278
+  _globals['_MERGEMODELRESPONSE']._serialized_end=1338
+  _globals['_EXPORTMODELREQUEST']._serialized_start=1340
+  _globals['_EXPORTMODELREQUEST']._serialized_end=1434
+  _globals['_EXPORTMODELRESPONSE']._serialized_start=1436
+  _globals['_EXPORTMODELRESPONSE']._serialized_end=1492
+  _globals['_GETMODELCARDREQUEST']._serialized_start=1494
+  _globals['_GETMODELCARDREQUEST']._serialized_end=1537
+  _globals['_GETMODELCARDRESPONSE']._serialized_start=1539
+  _globals['_GETMODELCARDRESPONSE']._serialized_end=1579
+  _globals['_CREATEMODELUPLOADREQUEST']._serialized_start=1582
+  _globals['_CREATEMODELUPLOADREQUEST']._serialized_end=1734
+  _globals['_CREATEMODELUPLOADRESPONSE']._serialized_start=1736
+  _globals['_CREATEMODELUPLOADRESPONSE']._serialized_end=1830
+  _globals['_IMPORTMODELREQUEST']._serialized_start=1833
+  _globals['_IMPORTMODELREQUEST']._serialized_end=1977
+  _globals['_IMPORTMODELRESPONSE']._serialized_start=1979
+  _globals['_IMPORTMODELRESPONSE']._serialized_end=2040
+  _globals['_MODELSERVICE']._serialized_start=2043
+  _globals['_MODELSERVICE']._serialized_end=3014
 # @@protoc_insertion_point(module_scope)

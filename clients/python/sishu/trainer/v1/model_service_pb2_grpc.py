@@ -60,6 +60,31 @@ class ModelServiceStub:
                 request_serializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.DeleteModelRequest.SerializeToString,
                 response_deserializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.DeleteModelResponse.FromString,
                 _registered_method=True)
+        self.MergeModel = channel.unary_unary(
+                '/sishu.trainer.v1.ModelService/MergeModel',
+                request_serializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.MergeModelRequest.SerializeToString,
+                response_deserializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.MergeModelResponse.FromString,
+                _registered_method=True)
+        self.ExportModel = channel.unary_unary(
+                '/sishu.trainer.v1.ModelService/ExportModel',
+                request_serializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.ExportModelRequest.SerializeToString,
+                response_deserializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.ExportModelResponse.FromString,
+                _registered_method=True)
+        self.GetModelCard = channel.unary_unary(
+                '/sishu.trainer.v1.ModelService/GetModelCard',
+                request_serializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.GetModelCardRequest.SerializeToString,
+                response_deserializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.GetModelCardResponse.FromString,
+                _registered_method=True)
+        self.CreateModelUpload = channel.unary_unary(
+                '/sishu.trainer.v1.ModelService/CreateModelUpload',
+                request_serializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.CreateModelUploadRequest.SerializeToString,
+                response_deserializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.CreateModelUploadResponse.FromString,
+                _registered_method=True)
+        self.ImportModel = channel.unary_unary(
+                '/sishu.trainer.v1.ModelService/ImportModel',
+                request_serializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.ImportModelRequest.SerializeToString,
+                response_deserializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.ImportModelResponse.FromString,
+                _registered_method=True)
 
 
 class ModelServiceServicer:
@@ -89,7 +114,7 @@ class ModelServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetModelFiles(self, request, context):
-        """GetModelFiles returns links to the stored files of an adapter or merged model. A base model has none: it is read from its `source`.
+        """GetModelFiles returns links to the stored files of a model. Of a base model only exports are stored: it is read from its `source`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,6 +122,45 @@ class ModelServiceServicer:
 
     def DeleteModel(self, request, context):
         """DeleteModel deletes a model with its files. FAILED_PRECONDITION `MODEL_IN_USE`: it may refuse while something refers to the model, and does while an adapter, or a run that has not ended, was made from it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MergeModel(self, request, context):
+        """MergeModel makes a model of kind MERGED of an adapter and its base, and starts the job `merge_model`. It becomes READY when its logits were held against those of base and adapter.
+        INVALID_ARGUMENT `MODEL_KIND_UNSUPPORTED`: the model is no adapter. FAILED_PRECONDITION `MODEL_NOT_READY`. ALREADY_EXISTS `MODEL_NAME_TAKEN`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportModel(self, request, context):
+        """ExportModel starts the job `export_model`, which writes a model as GGUF with a Modelfile for Ollama, reads it back, and keeps it with the model's files.
+        INVALID_ARGUMENT `MODEL_KIND_UNSUPPORTED`: an adapter is merged first; `ARCHITECTURE_UNSUPPORTED`: which go is in the message. FAILED_PRECONDITION `MODEL_NOT_READY`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetModelCard(self, request, context):
+        """GetModelCard returns the card of a model as it is now: what it was made of and how, what was measured, and its exams.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateModelUpload(self, request, context):
+        """CreateModelUpload says where to PUT the files of a model folder. NOT_FOUND `PROJECT_NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportModel(self, request, context):
+        """ImportModel makes a model of uploaded files, of kind ADAPTER where there is an `adapter_config.json`, else TUNED, and starts the job `import_model`, which checks them. NOT_FOUND
+        `UPLOAD_NOT_FOUND`. INVALID_ARGUMENT `MODEL_FILES_INVALID`: files are missing. ALREADY_EXISTS `MODEL_NAME_TAKEN`. The job fails with `UPLOAD_MISSING`, `UPLOAD_MISMATCH`, `ADAPTER_BASE_MISMATCH`, or
+        `INVALID_BASE_MODEL` where tensors do not fit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -129,6 +193,31 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.DeleteModel,
                     request_deserializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.DeleteModelRequest.FromString,
                     response_serializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.DeleteModelResponse.SerializeToString,
+            ),
+            'MergeModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergeModel,
+                    request_deserializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.MergeModelRequest.FromString,
+                    response_serializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.MergeModelResponse.SerializeToString,
+            ),
+            'ExportModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportModel,
+                    request_deserializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.ExportModelRequest.FromString,
+                    response_serializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.ExportModelResponse.SerializeToString,
+            ),
+            'GetModelCard': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModelCard,
+                    request_deserializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.GetModelCardRequest.FromString,
+                    response_serializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.GetModelCardResponse.SerializeToString,
+            ),
+            'CreateModelUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateModelUpload,
+                    request_deserializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.CreateModelUploadRequest.FromString,
+                    response_serializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.CreateModelUploadResponse.SerializeToString,
+            ),
+            'ImportModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportModel,
+                    request_deserializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.ImportModelRequest.FromString,
+                    response_serializer=sishu_dot_trainer_dot_v1_dot_model__service__pb2.ImportModelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -267,6 +356,141 @@ class ModelService:
             '/sishu.trainer.v1.ModelService/DeleteModel',
             sishu_dot_trainer_dot_v1_dot_model__service__pb2.DeleteModelRequest.SerializeToString,
             sishu_dot_trainer_dot_v1_dot_model__service__pb2.DeleteModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergeModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.trainer.v1.ModelService/MergeModel',
+            sishu_dot_trainer_dot_v1_dot_model__service__pb2.MergeModelRequest.SerializeToString,
+            sishu_dot_trainer_dot_v1_dot_model__service__pb2.MergeModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.trainer.v1.ModelService/ExportModel',
+            sishu_dot_trainer_dot_v1_dot_model__service__pb2.ExportModelRequest.SerializeToString,
+            sishu_dot_trainer_dot_v1_dot_model__service__pb2.ExportModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModelCard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.trainer.v1.ModelService/GetModelCard',
+            sishu_dot_trainer_dot_v1_dot_model__service__pb2.GetModelCardRequest.SerializeToString,
+            sishu_dot_trainer_dot_v1_dot_model__service__pb2.GetModelCardResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateModelUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.trainer.v1.ModelService/CreateModelUpload',
+            sishu_dot_trainer_dot_v1_dot_model__service__pb2.CreateModelUploadRequest.SerializeToString,
+            sishu_dot_trainer_dot_v1_dot_model__service__pb2.CreateModelUploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.trainer.v1.ModelService/ImportModel',
+            sishu_dot_trainer_dot_v1_dot_model__service__pb2.ImportModelRequest.SerializeToString,
+            sishu_dot_trainer_dot_v1_dot_model__service__pb2.ImportModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

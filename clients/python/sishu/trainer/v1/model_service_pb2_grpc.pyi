@@ -42,9 +42,26 @@ class ModelServiceStub:
     ListModels: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.ListModelsRequest, _model_service_pb2.ListModelsResponse]
     """ListModels returns models, newest first."""
     GetModelFiles: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.GetModelFilesRequest, _model_service_pb2.GetModelFilesResponse]
-    """GetModelFiles returns links to the stored files of an adapter or merged model. A base model has none: it is read from its `source`."""
+    """GetModelFiles returns links to the stored files of a model. Of a base model only exports are stored: it is read from its `source`."""
     DeleteModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.DeleteModelRequest, _model_service_pb2.DeleteModelResponse]
     """DeleteModel deletes a model with its files. FAILED_PRECONDITION `MODEL_IN_USE`: it may refuse while something refers to the model, and does while an adapter, or a run that has not ended, was made from it."""
+    MergeModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.MergeModelRequest, _model_service_pb2.MergeModelResponse]
+    """MergeModel makes a model of kind MERGED of an adapter and its base, and starts the job `merge_model`. It becomes READY when its logits were held against those of base and adapter.
+    INVALID_ARGUMENT `MODEL_KIND_UNSUPPORTED`: the model is no adapter. FAILED_PRECONDITION `MODEL_NOT_READY`. ALREADY_EXISTS `MODEL_NAME_TAKEN`.
+    """
+    ExportModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.ExportModelRequest, _model_service_pb2.ExportModelResponse]
+    """ExportModel starts the job `export_model`, which writes a model as GGUF with a Modelfile for Ollama, reads it back, and keeps it with the model's files.
+    INVALID_ARGUMENT `MODEL_KIND_UNSUPPORTED`: an adapter is merged first; `ARCHITECTURE_UNSUPPORTED`: which go is in the message. FAILED_PRECONDITION `MODEL_NOT_READY`.
+    """
+    GetModelCard: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.GetModelCardRequest, _model_service_pb2.GetModelCardResponse]
+    """GetModelCard returns the card of a model as it is now: what it was made of and how, what was measured, and its exams."""
+    CreateModelUpload: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.CreateModelUploadRequest, _model_service_pb2.CreateModelUploadResponse]
+    """CreateModelUpload says where to PUT the files of a model folder. NOT_FOUND `PROJECT_NOT_FOUND`."""
+    ImportModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.ImportModelRequest, _model_service_pb2.ImportModelResponse]
+    """ImportModel makes a model of uploaded files, of kind ADAPTER where there is an `adapter_config.json`, else TUNED, and starts the job `import_model`, which checks them. NOT_FOUND
+    `UPLOAD_NOT_FOUND`. INVALID_ARGUMENT `MODEL_FILES_INVALID`: files are missing. ALREADY_EXISTS `MODEL_NAME_TAKEN`. The job fails with `UPLOAD_MISSING`, `UPLOAD_MISMATCH`, `ADAPTER_BASE_MISMATCH`, or
+    `INVALID_BASE_MODEL` where tensors do not fit.
+    """
 
 @_typing.type_check_only
 class ModelServiceAsyncStub(ModelServiceStub):
@@ -60,9 +77,26 @@ class ModelServiceAsyncStub(ModelServiceStub):
     ListModels: _aio.UnaryUnaryMultiCallable[_model_service_pb2.ListModelsRequest, _model_service_pb2.ListModelsResponse]  # type: ignore[assignment]
     """ListModels returns models, newest first."""
     GetModelFiles: _aio.UnaryUnaryMultiCallable[_model_service_pb2.GetModelFilesRequest, _model_service_pb2.GetModelFilesResponse]  # type: ignore[assignment]
-    """GetModelFiles returns links to the stored files of an adapter or merged model. A base model has none: it is read from its `source`."""
+    """GetModelFiles returns links to the stored files of a model. Of a base model only exports are stored: it is read from its `source`."""
     DeleteModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.DeleteModelRequest, _model_service_pb2.DeleteModelResponse]  # type: ignore[assignment]
     """DeleteModel deletes a model with its files. FAILED_PRECONDITION `MODEL_IN_USE`: it may refuse while something refers to the model, and does while an adapter, or a run that has not ended, was made from it."""
+    MergeModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.MergeModelRequest, _model_service_pb2.MergeModelResponse]  # type: ignore[assignment]
+    """MergeModel makes a model of kind MERGED of an adapter and its base, and starts the job `merge_model`. It becomes READY when its logits were held against those of base and adapter.
+    INVALID_ARGUMENT `MODEL_KIND_UNSUPPORTED`: the model is no adapter. FAILED_PRECONDITION `MODEL_NOT_READY`. ALREADY_EXISTS `MODEL_NAME_TAKEN`.
+    """
+    ExportModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.ExportModelRequest, _model_service_pb2.ExportModelResponse]  # type: ignore[assignment]
+    """ExportModel starts the job `export_model`, which writes a model as GGUF with a Modelfile for Ollama, reads it back, and keeps it with the model's files.
+    INVALID_ARGUMENT `MODEL_KIND_UNSUPPORTED`: an adapter is merged first; `ARCHITECTURE_UNSUPPORTED`: which go is in the message. FAILED_PRECONDITION `MODEL_NOT_READY`.
+    """
+    GetModelCard: _aio.UnaryUnaryMultiCallable[_model_service_pb2.GetModelCardRequest, _model_service_pb2.GetModelCardResponse]  # type: ignore[assignment]
+    """GetModelCard returns the card of a model as it is now: what it was made of and how, what was measured, and its exams."""
+    CreateModelUpload: _aio.UnaryUnaryMultiCallable[_model_service_pb2.CreateModelUploadRequest, _model_service_pb2.CreateModelUploadResponse]  # type: ignore[assignment]
+    """CreateModelUpload says where to PUT the files of a model folder. NOT_FOUND `PROJECT_NOT_FOUND`."""
+    ImportModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.ImportModelRequest, _model_service_pb2.ImportModelResponse]  # type: ignore[assignment]
+    """ImportModel makes a model of uploaded files, of kind ADAPTER where there is an `adapter_config.json`, else TUNED, and starts the job `import_model`, which checks them. NOT_FOUND
+    `UPLOAD_NOT_FOUND`. INVALID_ARGUMENT `MODEL_FILES_INVALID`: files are missing. ALREADY_EXISTS `MODEL_NAME_TAKEN`. The job fails with `UPLOAD_MISSING`, `UPLOAD_MISMATCH`, `ADAPTER_BASE_MISMATCH`, or
+    `INVALID_BASE_MODEL` where tensors do not fit.
+    """
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     """ModelService keeps base models and what training made of them."""
@@ -99,7 +133,7 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_service_pb2.GetModelFilesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_service_pb2.GetModelFilesResponse, _abc.Awaitable[_model_service_pb2.GetModelFilesResponse]]:
-        """GetModelFiles returns links to the stored files of an adapter or merged model. A base model has none: it is read from its `source`."""
+        """GetModelFiles returns links to the stored files of a model. Of a base model only exports are stored: it is read from its `source`."""
 
     @_abc_1.abstractmethod
     def DeleteModel(
@@ -108,5 +142,52 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_model_service_pb2.DeleteModelResponse, _abc.Awaitable[_model_service_pb2.DeleteModelResponse]]:
         """DeleteModel deletes a model with its files. FAILED_PRECONDITION `MODEL_IN_USE`: it may refuse while something refers to the model, and does while an adapter, or a run that has not ended, was made from it."""
+
+    @_abc_1.abstractmethod
+    def MergeModel(
+        self,
+        request: _model_service_pb2.MergeModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_service_pb2.MergeModelResponse, _abc.Awaitable[_model_service_pb2.MergeModelResponse]]:
+        """MergeModel makes a model of kind MERGED of an adapter and its base, and starts the job `merge_model`. It becomes READY when its logits were held against those of base and adapter.
+        INVALID_ARGUMENT `MODEL_KIND_UNSUPPORTED`: the model is no adapter. FAILED_PRECONDITION `MODEL_NOT_READY`. ALREADY_EXISTS `MODEL_NAME_TAKEN`.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportModel(
+        self,
+        request: _model_service_pb2.ExportModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_service_pb2.ExportModelResponse, _abc.Awaitable[_model_service_pb2.ExportModelResponse]]:
+        """ExportModel starts the job `export_model`, which writes a model as GGUF with a Modelfile for Ollama, reads it back, and keeps it with the model's files.
+        INVALID_ARGUMENT `MODEL_KIND_UNSUPPORTED`: an adapter is merged first; `ARCHITECTURE_UNSUPPORTED`: which go is in the message. FAILED_PRECONDITION `MODEL_NOT_READY`.
+        """
+
+    @_abc_1.abstractmethod
+    def GetModelCard(
+        self,
+        request: _model_service_pb2.GetModelCardRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_service_pb2.GetModelCardResponse, _abc.Awaitable[_model_service_pb2.GetModelCardResponse]]:
+        """GetModelCard returns the card of a model as it is now: what it was made of and how, what was measured, and its exams."""
+
+    @_abc_1.abstractmethod
+    def CreateModelUpload(
+        self,
+        request: _model_service_pb2.CreateModelUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_service_pb2.CreateModelUploadResponse, _abc.Awaitable[_model_service_pb2.CreateModelUploadResponse]]:
+        """CreateModelUpload says where to PUT the files of a model folder. NOT_FOUND `PROJECT_NOT_FOUND`."""
+
+    @_abc_1.abstractmethod
+    def ImportModel(
+        self,
+        request: _model_service_pb2.ImportModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_service_pb2.ImportModelResponse, _abc.Awaitable[_model_service_pb2.ImportModelResponse]]:
+        """ImportModel makes a model of uploaded files, of kind ADAPTER where there is an `adapter_config.json`, else TUNED, and starts the job `import_model`, which checks them. NOT_FOUND
+        `UPLOAD_NOT_FOUND`. INVALID_ARGUMENT `MODEL_FILES_INVALID`: files are missing. ALREADY_EXISTS `MODEL_NAME_TAKEN`. The job fails with `UPLOAD_MISSING`, `UPLOAD_MISMATCH`, `ADAPTER_BASE_MISMATCH`, or
+        `INVALID_BASE_MODEL` where tensors do not fit.
+        """
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

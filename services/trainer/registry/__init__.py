@@ -1,0 +1,1 @@
+"""Models after training: merged, exported, imported, and told of by a card."""
