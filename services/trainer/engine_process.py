@@ -61,7 +61,6 @@ async def start(command: Sequence[str], work: Path, environment: Mapping[str, st
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={**os.environ, **(environment or {})},
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from services.runtime.errors import InvalidArgument
 from services.trainer.estimating.accelerators import find_accelerator
@@ -35,10 +35,13 @@ class Preset:
     @property
     def estimate(self) -> Estimate:
         """What it needs for the model and on the cards that it is for."""
+        return self.estimate_on(Hardware(find_accelerator(ACCELERATOR)), int(str(self.settings["devices"])))
+
+    def estimate_on(self, hardware: Hardware, devices: int) -> Estimate:
+        """What it needs for the same model on so many other devices."""
         shape = named_model(NAMED_MODEL)
         assert shape is not None  # noqa: S101  # the table has it
-        config = TrainingConfig(**self.config)  # type: ignore[arg-type]  # the same names
-        hardware = Hardware(find_accelerator(ACCELERATOR))
+        config = replace(TrainingConfig(**self.config), devices=devices)  # type: ignore[arg-type]  # the same names
         return estimate(config, shape, hardware, ROWS, stage=config.deepspeed_stage, epochs=config.epochs)
 
     @property

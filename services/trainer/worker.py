@@ -268,7 +268,6 @@ class TrainWorker:
         fetcher = Fetcher(self._storage, self._desk.checkpoints, tell)
         await patiently(lambda: fetcher.bring(run.id, work), self._config.patience_seconds)
 
-
     async def _upload(self, run: TrainingRun, base: Model, seen: RunLog, work: Path) -> Made:
         """Store what the run made, and say what it is."""
         record = await artifacts.upload_record(self._storage, work, run.files_prefix, seen.reports)

@@ -55,7 +55,7 @@ def segments(lengths: list[int], device: torch.device, origins: list[int] | None
     if origins is None or max(origins) < 0:
         return Segments(bounds, lengths, [-1] * len(lengths), bounds)
     places: list[torch.Tensor] = []
-    for own, origin in zip(torch.arange(sum(lengths)).split(lengths), origins, strict=True):
+    for own, origin in zip(torch.split(torch.arange(sum(lengths)), lengths), origins, strict=True):
         places.append(own if origin < 0 else torch.cat([places[origin], own]))
     key_bounds = _bounds([len(each) for each in places]).to(device)
     return Segments(bounds, lengths, origins, key_bounds, torch.cat(places).to(device))

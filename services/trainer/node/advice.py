@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from services.trainer.estimating.accelerators import find_accelerator
+from services.trainer.estimating.estimates import Hardware
 from services.trainer.node.peaks import peak_flops
 from services.trainer.node.probing import ABSENT, ENDED, FAILED, Probe
-from services.trainer.planning import Cards, step_seconds
-from services.trainer.presets import CARD_TOKENS, PRESETS, QWEN2_32B
+from services.trainer.presets import ACCELERATOR, PRESETS
 
 SLOW_GEMM = 0.4
 """Share of the published peak under which something is wrong; well-kept cards reach 0.5 to 0.8."""
@@ -207,12 +208,11 @@ def _collectives(probe: Probe) -> Iterator[Advice]:
 
 def _forecast(count: int, memory: float, flops: float, rate: float) -> Advice:
     """What the measured speeds give for a model of 32B at ZeRO-3, in the plans of the presets."""
-    cards = Cards(count=count, flops=flops, efficiency=1.0, memory_bytes=memory, gather_rate=rate)
-    # The preset's plans share its step among eight cards.
-    tokens = CARD_TOKENS * 8 / count
+    hardware = Hardware(
+        find_accelerator(ACCELERATOR), free_bytes=memory, products_rate=flops, gather_rate=rate
+    )
     speeds = {
-        name: count * tokens / step_seconds(QWEN2_32B, cards, preset.plan, tokens)
-        for name, preset in PRESETS.items()
+        name: preset.estimate_on(hardware, count).speed.tokens_per_second for name, preset in PRESETS.items()
     }
     told = ", ".join(f"{name} {speed:,.0f}" for name, speed in speeds.items())
     return Advice(

@@ -1,28 +1,14 @@
-"""How many bf16 operations a second a device can do at most, by the name that its driver gives it.
-
-Published figures of dense matrix products, not measured by us. Those of Hygon's cards are second-hand.
-"""
+"""Most operations of half numbers a second of a device, by the name that its driver gives it."""
 
 from __future__ import annotations
 
-PEAK_FLOPS = {
-    "BW1000": 480e12,
-    "BW200": 480e12,
-    "K100_AI": 196e12,
-    "K100": 100e12,
-    "H200": 989e12,
-    "H100 PCIe": 756e12,
-    "H100": 989e12,
-    "H20": 148e12,
-    "A100": 312e12,
-    "A800": 312e12,
-    "RTX 4090": 165e12,
-}
-"""By a part of the name; the longest part that fits decides."""
+from services.trainer.estimating.accelerators import UnknownAcceleratorError, find_accelerator
 
 
 def peak_flops(name: str) -> float:
-    """Of a device; 0 where we do not know it."""
-    spoken = name.replace("-", "_").lower()
-    fitting = [part for part in PEAK_FLOPS if part.replace("-", "_").lower() in spoken]
-    return PEAK_FLOPS[max(fitting, key=len)] if fitting else 0.0
+    """Of a device; 0 where we do not know it, and of a processor, whose peak hangs on its cores."""
+    try:
+        device = find_accelerator(name)
+    except UnknownAcceleratorError:
+        return 0.0
+    return 0.0 if device.is_cpu else device.peaks.get("bf16", device.peaks.get("fp16", 0.0))

@@ -49,7 +49,7 @@ class RunFiles:
 
     async def keep_event_file(self, run: TrainingRun) -> None:
         """Store the run's steps as an event file of TensorBoard; doing it again writes the same key."""
-        rows = await self._pool.fetch(SQL.list_scalars, run.id)
+        rows = [dict(row) for row in await self._pool.fetch(SQL.list_scalars, run.id)]
         if not rows:
             return
         content = await asyncio.to_thread(event_file, run.create_time, rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +10,7 @@ from sishu.cli.context import with_client
 from sishu.cli.find import find_model_of, find_version
 from sishu.cli.find_projects import find_project
 from sishu.cli.options import IdArgument, LimitOption, NameArgument, ProjectOption, WaitOption
-from sishu.cli.output import show_many, show_one, show_paths
+from sishu.cli.output import show_many, show_one
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.inference.v1.deployment_pb2 import Deployment

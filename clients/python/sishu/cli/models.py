@@ -9,12 +9,11 @@ from typing import Annotated
 
 import typer
 
-from sishu.cli.actions import show_paths
 from sishu.cli.context import with_client
 from sishu.cli.find import find_model, find_model_of
 from sishu.cli.find_projects import find_project
 from sishu.cli.options import ProjectOption, WaitOption
-from sishu.cli.output import leave_out, show_one
+from sishu.cli.output import leave_out, show_one, show_paths
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.learn.jobs import wait_for_success

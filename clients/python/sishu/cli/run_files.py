@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from sishu.cli.actions import show_paths
 from sishu.cli.context import with_client
 from sishu.cli.options import IdArgument
-from sishu.cli.output import show_many
+from sishu.cli.output import show_many, show_paths
 from sishu.cli.settings import Interrupted
 from sishu.cli.texts import say
 from sishu.client import Client

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from sishu.cli.actions import show_paths
 from sishu.cli.context import with_client
+from sishu.cli.output import show_paths
 from sishu.cli.texts import LANGUAGES, TEXTS, say
 from sishu.client import Client
 from sishu.errors import ApiError
