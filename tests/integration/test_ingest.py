@@ -106,6 +106,20 @@ async def test_a_page_of_large_chunks_stays_small(client: Client) -> None:
     assert "".join(chunks) == text
 
 
+async def test_documents_are_found_by_their_name_or_the_last_part_of_it(client: Client) -> None:
+    project = await new_project(client)
+    for name in ("a/birds.md", "birds.md", "blackbirds.md", "b/c/退_鸟.md"):
+        await upload(client, project, name, name.encode())
+    for name, found in (
+        ("birds.md", ["a/birds.md", "birds.md"]),
+        ("a/birds.md", ["a/birds.md"]),
+        ("c/退_鸟.md", ["b/c/退_鸟.md"]),
+        ("退%鸟.md", []),
+    ):
+        request = pb.ListDocumentsRequest(project_id=project, name=name)
+        assert [one.name for one in (await client.documents.ListDocuments(request)).documents] == found
+
+
 async def test_documents_and_chunks_come_page_by_page_in_order(client: Client) -> None:
     project = await new_project(client)
     for name in ("b.md", "a.md", "退.md", "c.md"):

@@ -15,7 +15,9 @@ RIVAL = "rival"
 
 PARTS = ("messages", "chosen", "rejected", "flaw", "exam_item", "quotes")
 """Columns of `structured` that make a content; what is null in them, or in their objects, is not there."""
-REPEATED = {"multilingual_thinking": ("messages",)}
+TOLD = ("id", "document_id", "question_type", "language", "source", "split", "digest")
+"""Columns of our own that tell of an example what it gets anew, or has in its lineage."""
+REPEATED = {"multilingual_thinking": ("messages",), "sishu": TOLD, "structured": (*PARTS, *TOLD)}
 """Columns that say again what others of their shape say."""
 
 
@@ -45,7 +47,7 @@ class Shape:
         named = {column for column in vars(self.columns).values() if column}
         if self.family in {PAIR, JUDGED} and not (self.columns.answer or self.columns.messages):
             named.add("answer")
-        return frozenset(named.union(PARTS if self.family == STRUCTURED else REPEATED.get(self.name, ())))
+        return frozenset(named.union(REPEATED.get(self.name, ())))
 
     def fits(self, row: Mapping[str, Any]) -> bool:
         """Whether a row looks like one of this shape."""

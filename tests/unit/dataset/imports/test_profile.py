@@ -16,7 +16,7 @@ from services.dataset.imports import seen_columns
 from services.dataset.imports.conversion import Wanted
 from services.dataset.imports.faults import Faults, Threshold
 from services.dataset.imports.profile import QUANTILES, Histogram, Profile
-from services.dataset.imports.rows import Columns, Fault
+from services.dataset.imports.rows import Columns, Fault, Imported
 from services.runtime.errors import InvalidArgument
 from tests.unit.dataset.imports.importing import chat, imported, write
 
@@ -92,6 +92,18 @@ def test_columns_that_no_example_is_made_of_are_named_and_counted(
     chosen = Profile()
     imported(tmp_path / "data" / "b.jsonl", Wanted(columns=Columns(instruction="prompt")), profile=chosen)
     assert chosen.unread_columns == {"question": 2, "topic": 1, "page": 1}
+
+
+def test_of_an_export_of_ours_nothing_is_left_unread(tmp_path: Path) -> None:
+    about = {"id": "x", "language": "en", "source": "hand", "labels": [], "score": None, "tag_ids": []}
+    parts = {"messages": chat("a", "b"), "chosen": None, "rejected": None, "quotes": [], "exam_item": None}
+    whole = {"kind": "sft", "lineage": {}, **about}
+    shard = {**whole, "content": {"messages": chat("a", "b")}, "digest": "0", "document_id": "d"}
+    for rows in ([{**whole, **parts, "flaw": ""}], [shard]):
+        profile = Profile()
+        (found,) = imported(write(tmp_path / "a.jsonl", rows), profile=profile)
+        assert isinstance(found, Imported)
+        assert profile.unread_columns == {}
 
 
 def test_of_keys_that_are_values_only_some_are_counted(
