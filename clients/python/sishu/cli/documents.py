@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from sishu.cli.find_projects import find_project
 from sishu.cli.options import IdArgument, LimitOption, PathsArgument, ProjectOption, takes
 from sishu.cli.output import CHUNK_COLUMNS, DOCUMENT_COLUMNS, leave_out, show_many, show_one
 from sishu.cli.parse_options import ParseOptions, parse_request
+from sishu.cli.settings import SETTINGS
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.common.v1.job_pb2 import JOB_STATE_FAILED
@@ -103,7 +105,8 @@ def show_text(
         async with httpx.AsyncClient(timeout=LINK_SECONDS, trust_env=False) as http:
             return (await http.get(content.text.url)).raise_for_status().content.decode()
 
-    sys.stdout.write(with_client(work))
+    text = with_client(work)
+    sys.stdout.write(json.dumps({"text": text}, ensure_ascii=False) + "\n" if SETTINGS.json else text)
 
 
 def list_images(document_id: IdArgument, limit: LimitOption = 100) -> None:

@@ -45,7 +45,10 @@ def down() -> None:
     """Stop the stack."""
     with interruptible():
         stack.down(SETTINGS.home)
-    CONSOLE.print(say("stopped"))
+    if SETTINGS.json:
+        print(json.dumps({"state": "stopped"}))
+    else:
+        CONSOLE.print(say("stopped"))
 
 
 def ensure_up() -> StackState:
