@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,9 +96,16 @@ def test_columns_that_no_example_is_made_of_are_named_and_counted(
 
 
 def test_of_an_export_of_ours_nothing_is_left_unread(tmp_path: Path) -> None:
-    about = {"id": "x", "language": "en", "source": "hand", "labels": [], "score": None, "tag_ids": []}
+    about: dict[str, Any] = {
+        "id": "x",
+        "language": "en",
+        "source": "hand",
+        "labels": [],
+        "score": None,
+        "tag_ids": [],
+    }
     parts = {"messages": chat("a", "b"), "chosen": None, "rejected": None, "quotes": [], "exam_item": None}
-    whole = {"kind": "sft", "lineage": {}, **about}
+    whole: dict[str, Any] = {"kind": "sft", "lineage": {}, **about}
     shard = {**whole, "content": {"messages": chat("a", "b")}, "digest": "0", "document_id": "d"}
     for rows in ([{**whole, **parts, "flaw": ""}], [shard]):
         profile = Profile()
