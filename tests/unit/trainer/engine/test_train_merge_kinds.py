@@ -14,7 +14,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
-from services.trainer.engine import merge_plan, merging, shards
+from services.trainer.engine import merge_plan, merging, releases, shards
 from services.trainer.engine.errors import BaseModelError, DeviceError, DiskFullError, MergeError
 from services.trainer.engine.merge import main
 from services.trainer.engine.merging import device_of, merge
@@ -60,7 +60,7 @@ def bases(base_model: Path, gpt2: Path) -> dict[str, Path]:
 
 @torch.no_grad()
 def logits_of(folder: Path, adapter: Path | None = None) -> torch.Tensor:
-    causal = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    causal = AutoModelForCausalLM.from_pretrained(folder, **{releases.dtype_option(): torch.float32})
     network = PeftModel.from_pretrained(causal, adapter) if adapter else causal
     found: torch.Tensor = network.eval()(input_ids=torch.arange(40)[None]).logits
     return found

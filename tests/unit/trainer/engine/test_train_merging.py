@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from services.trainer.engine import merge_plan, merging
+from services.trainer.engine import merge_plan, merging, releases
 from services.trainer.engine.errors import BaseModelError, MergeError
 from services.trainer.engine.merge import main
 from services.trainer.engine.merging import TOLERANCES, merge
@@ -42,7 +42,7 @@ def adapter(base_model: Path, tmp_path: Path) -> Path:
 
 @torch.no_grad()
 def logits_of(folder: Path, adapter: Path | None = None) -> torch.Tensor:
-    causal = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    causal = AutoModelForCausalLM.from_pretrained(folder, **{releases.dtype_option(): torch.float32})
     network = PeftModel.from_pretrained(causal, adapter) if adapter else causal
     found: torch.Tensor = network(input_ids=torch.arange(40)[None]).logits
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import math
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import torch
 import transformers
 from safetensors.torch import load_file
 from torch import nn
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, optimization
+from transformers.optimization import get_wsd_schedule
 
 from services.trainer.engine import model
 from services.trainer.engine.errors import DeviceError, InvalidSpecError, OptimizerError
@@ -213,8 +215,12 @@ def test_each_has_the_shape_that_it_has_in_transformers(make_spec: MakeSpec, nam
     spec = make_spec(schedule=name, learning_rate=1e-3, warmup_ratio=0.1, **OURS.get(name, {}))
     schedule = Schedule(spec, 100)
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1e-3)
+    special = THEIRS[name]
+    if name == "warmup_stable_decay" and "num_training_steps" not in signature(get_wsd_schedule).parameters:
+        # Older releases do not count for themselves: 100 steps less those of the climb and of the fall.
+        special = {**special, "num_stable_steps": 63}
     theirs = transformers.get_scheduler(
-        name, optimizer, num_warmup_steps=10, num_training_steps=100, scheduler_specific_kwargs=THEIRS[name]
+        name, optimizer, num_warmup_steps=10, num_training_steps=100, scheduler_specific_kwargs=special
     )
     for step in range(1, 101):
         wanted = theirs.get_last_lr()[0]
@@ -231,6 +237,8 @@ def test_a_schedule_that_follows_the_loss_falls_and_goes_on_after_a_resume(
     make_spec: MakeSpec, name: str
 ) -> None:
     spec = make_spec(schedule=name, learning_rate=1e-3, warmup_ratio=0.0, plateau_patience=1)
+    if name == "greedy" and not hasattr(optimization, "GreedyLR"):
+        pytest.skip("this transformers does not have GreedyLR")
     schedule = Schedule(spec, 100)
     assert schedule.rate(1) == pytest.approx(1e-3)
     schedule.measured(2.0)
