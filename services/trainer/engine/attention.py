@@ -79,30 +79,30 @@ def packed_attention(
     if has_flash(query.device, query.dtype) and window >= segments.longest:
         return _flash(query, key, value, segments, options), None
     queries, keys, values = (torch.split(each, segments.lengths, dim=2) for each in (query, key, value))
-    seen: list[tuple[torch.Tensor, ...]] = []
+    keys_seen: list[torch.Tensor] = []
+    values_seen: list[torch.Tensor] = []
     found = []
     for number, origin in enumerate(segments.origins):
-        own = keys[number], values[number]
-        # What a part sees comes before its own tokens, in the order of its rows.
-        seen.append(
-            own
-            if origin < 0
-            else tuple(torch.cat(both, dim=2) for both in zip(seen[origin], own, strict=True))
-        )
-        found.append(_last_queries(by_row, module, queries[number], *seen[number], window, options))
+        # What a part goes on from comes before its own tokens.
+        for seen, own in ((keys_seen, keys[number]), (values_seen, values[number])):
+            seen.append(own if origin < 0 else torch.cat([seen[origin], own], dim=2))
+        seen_here = keys_seen[-1], values_seen[-1]
+        found.append(_last_queries(by_row, module, (queries[number], *seen_here), window, options))
     return torch.cat(found, dim=1), None
 
 
 def _last_queries(
     by_row: Callable[..., tuple[torch.Tensor, None]],
     module: Any,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
+    given: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
     window: int,
     options: dict[str, Any],
 ) -> torch.Tensor:
-    """Attend within one row of which the queries are the last ones; returns [1, length, heads, size]."""
+    """Attend within one row of which the queries are the last ones; returns [1, length, heads, size].
+
+    Takes query, key and value as `attention` does.
+    """
+    query, key, value = given
     length, total = query.shape[2], key.shape[2]
     if total <= window and length == total:
         return by_row(module, query, key, value, None, **options)[0]
@@ -149,9 +149,9 @@ def flash_goes_on(device: torch.device, dtype: torch.dtype) -> bool:
     query, key, value, weight = (torch.randn(size, generator=draw).to(device, dtype) for size in sizes)
     found = []
     for kernel in (True, False):
-        given = [each.detach().clone().requires_grad_() for each in (query, key, value)]
+        q, k, v = given = [each.detach().clone().requires_grad_() for each in (query, key, value)]
         try:
-            output = _flash(*given, where, {}).transpose(1, 2) if kernel else _by_mask(*given, where)
+            output = _flash(q, k, v, where, {}).transpose(1, 2) if kernel else _by_mask(q, k, v, where)
             found.append(torch.autograd.grad((output * weight).sum(), given))
         except RuntimeError:
             return False

@@ -73,7 +73,7 @@ def _probe(causal: Any) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """What rows begin with, and what follows in each."""
     vocabulary = causal.get_input_embeddings().num_embeddings
     ids: torch.Tensor = torch.arange(_START + sum(_REST), device=causal.device)[None] % vocabulary
-    start, *rest = ids.split([_START, *_REST], dim=1)
+    start, *rest = torch.split(ids, [_START, *_REST], dim=1)
     return start, rest
 
 

@@ -69,7 +69,7 @@ class _Tree:
         self._rows = [np.asarray(ids) for ids in rows]
         self.layout = Layout([], [-1] * len(rows))
         # Of rows in order, neighbours have the most in common.
-        order = sorted(range(len(rows)), key=lambda row: tuple(rows[row]))
+        order = sorted(range(len(rows)), key=lambda row: list(rows[row]))
         alike = [self._common(one, other) for one, other in pairwise(order)]
         self._grow(order, [0, *alike], 0, -1)
 

@@ -136,17 +136,17 @@ def test_whatever_rows_share_each_token_sees_its_own_row(
     assert batch.place is not None
     ids = batch.ids[0]
     places = torch.arange(len(ids)) if where.key_places is None else where.key_places
-    seen = [each.tolist() for each in places.split(where.key_bounds.diff().tolist())]
+    seen = [each.tolist() for each in torch.split(places, where.key_bounds.diff().tolist())]
     assert [len(each) for each in seen] == where.seen
     # By the place of a token: what it sees, which ends with itself.
     before: dict[int, list[int]] = {}
-    for part, own in zip(seen, torch.arange(len(ids)).split(where.lengths), strict=True):
+    for part, own in zip(seen, torch.split(torch.arange(len(ids)), where.lengths), strict=True):
         for place in own.tolist():
             before[place] = part[: part.index(place) + 1]
     mask = attention.block_mask(where, torch.float32)[0, 0]
-    for place, row in before.items():
-        assert batch.place[0, place] == len(row) - 1
-        assert (mask[place] == 0).nonzero()[:, 0].tolist() == sorted(row)
+    for place, path in before.items():
+        assert batch.place[0, place] == len(path) - 1
+        assert (mask[place] == 0).nonzero()[:, 0].tolist() == sorted(path)
     learned = zip(batch.rows.tolist(), batch.positions.tolist(), batch.targets.tolist(), strict=True)
     given = [(row, index) for row, ids_of in enumerate(rows) for index in range(1, len(ids_of))]
     for (row, index), (number, position, target) in zip(given, learned, strict=True):
@@ -182,10 +182,13 @@ def test_what_is_drawn_for_each_token_is_drawn_for_every_row(
 def test_a_models_own_dropout_is_seen(dropout: float) -> None:
     names = ("attn_pdrop", "embd_pdrop", "resid_pdrop")
     for name in names:
-        rates = {**dict.fromkeys(names, 0.0), name: dropout}
+        rates: dict[str, Any] = {**dict.fromkeys(names, 0.0), name: dropout}
         causal = GPT2LMHeadModel(GPT2Config(n_layer=1, n_embd=8, n_head=2, vocab_size=10, **rates))
         assert prefixes.draws_at_random(causal, causal.config) == (dropout > 0)
-    config = GPT2Config(**dict.fromkeys(names, 0.0), router_jitter_noise=dropout)
+    still: dict[str, Any] = dict.fromkeys(names, 0.0)
+    config = GPT2Config(**still)
+    # Of models that look there when they compute.
+    config.router_jitter_noise = dropout
     assert prefixes.draws_at_random(nn.Linear(2, 2), config) == (dropout > 0)
 
 
@@ -232,7 +235,7 @@ def test_the_flash_kernel_gets_what_each_part_goes_on_from(monkeypatch: pytest.M
         module = nn.Identity()
         found.append(
             attention.packed_attention(
-                lambda *given, by_row=by_row, **options: by_row(None, *given, **options),  # type: ignore[misc]
+                lambda *given, by_row=by_row, **options: by_row(None, *given, **options),
                 module,
                 query,
                 key,
