@@ -18,7 +18,8 @@ main() {
   done
 }
 
-# A vendor's stack of 2025: see constraints-engine-floor.txt.
+# A vendor's stack of 2025: see constraints-engine-floor.txt. This DeepSpeed is older than its torch, and can be
+# imported since the engine mends it (`releases.mend_deepspeed`).
 install_floor() {
   environment floor ">=3.10,<3.13"
   install floor constraints-engine-floor.txt torch numpy "${build_tools[@]}"

@@ -70,6 +70,8 @@ def _deepspeed(device: torch.device) -> Any:
     if device.type == "cpu":
         # Else it may take a device that torch has, but this run does not use.
         os.environ["DS_ACCELERATOR"] = "cpu"
+        # Else older releases ask `numactl`, which may not be there.
+        os.environ.setdefault("LOCAL_SIZE", str(place.local_size()))
     try:
         import deepspeed  # noqa: PLC0415
     except ImportError as error:
