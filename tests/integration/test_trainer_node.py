@@ -78,7 +78,7 @@ async def test_a_hanging_tool_leaves_its_last_values_and_says_so(
     node = await until(own_client, lambda node: bool(node.accelerators))
     assert (node.host, node.tool, node.accelerators[0].name) == (socket.gethostname(), "hy-smi", "K100_AI")
     smi.pause(600)
-    node = await until(own_client, lambda node: node.stale)
+    node = await until(own_client, lambda node: node.stale and bool(node.failure_reason))
     assert (node.failure_reason, node.accelerators[0].power_watts) == ("timeout", 113)
     values = await metrics_of(room)
     assert values["sishu_trainer_device_sample_stale"] == "1.0"

@@ -16,7 +16,7 @@ from services.trainer.node.programs import ProgramError, Programs
 from services.trainer.node.tools import Tool, find_tools
 
 MISSED = 3
-"""After so many intervals without an answer the last one is stale."""
+"""After so many intervals without an answer the last one is stale, if no tool is only slow."""
 FORGOTTEN_SECONDS = 600.0
 """A stale answer is shown for so long: after that it says nothing about the machine."""
 
@@ -80,7 +80,8 @@ class Sampler:
         if not self._last.tool:
             return self._last
         age = self._clock() - self._answered_at
-        known = replace(self._last, age_seconds=age, is_stale=age > MISSED * self._interval)
+        longest = max(MISSED * self._interval, 2 * self.deadline_seconds)
+        known = replace(self._last, age_seconds=age, is_stale=age > longest)
         return known if age <= FORGOTTEN_SECONDS else replace(known, accelerators=())
 
     async def run(self, stop: asyncio.Event) -> None:

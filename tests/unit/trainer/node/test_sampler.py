@@ -209,7 +209,7 @@ async def test_a_tool_that_vanishes_is_a_failure_and_one_that_never_was_is_none(
     node.smi.vanish()
     sample = await node.sampler.look()
     assert (sample.reason, len(sample.accelerators)) == ("missing", 2)
-    node.clock.now = 20
+    node.clock.now = 130
     assert node.value("sample_stale") == 1
 
 
