@@ -40,7 +40,11 @@ def show_node() -> None:
     async def work(client: Client) -> pb.TrainerNode:
         return (await client.trainer_node.GetTrainerNode(GetTrainerNodeRequest())).trainer_node
 
-    node = with_client(work)
+    print_node(with_client(work))
+
+
+def print_node(node: pb.TrainerNode) -> None:
+    """Print a machine for people, or as JSON."""
     if SETTINGS.json:
         print(as_json(node))
         return
@@ -95,7 +99,11 @@ def probe() -> None:
         request = ProbeTrainerNodeRequest()
         return (await client.trainer_node.ProbeTrainerNode(request, timeout=PROBE_SECONDS)).probe
 
-    found = with_client(work)
+    print_probe(with_client(work))
+
+
+def print_probe(found: pb.NodeProbe) -> None:
+    """Print a probe for people, or as JSON."""
     if SETTINGS.json:
         print(as_json(found))
         return
