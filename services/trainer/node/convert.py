@@ -68,6 +68,7 @@ def probe_to_pb(probe: Probe, advice: Sequence[Advice]) -> pb.NodeProbe:
         time=timestamp(datetime.fromtimestamp(probe.time, UTC)),
         seconds=probe.seconds,
         cpu_gemm_flops=0.0 if probe.found("torch", "devices") else sum(probe.found("gemm", "flops", [])),
+        backends=[name for name in ("nccl", "gloo") if probe.found("torch", name)],
         gemm_dtype=probe.found("gemm", "dtype", ""),
     )
 

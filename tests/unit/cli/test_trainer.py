@@ -39,6 +39,7 @@ PROBE = pb.NodeProbe(
         pb.NodeCheck(name="flash_attn", outcome=pb.NODE_CHECK_OUTCOME_ABSENT, message="not installed"),
     ],
     advice=[pb.NodeAdvice(reason="NODE_BUSY", message="a run has the devices")],
+    backends=["nccl", "gloo"],
     environment={"NCCL_MIN_NCHANNELS": "16"},
 )
 
@@ -79,6 +80,7 @@ def test_a_probe_is_facts_checks_and_advice(capsys: pytest.CaptureFixture[str]) 
         "DTK 25.04",
         "packages peft 0.15.1",
         "card 0 K100_AI, gfx928, 64.0 GiB, GEMM 98.0 TFLOPS",
+        "collectives nccl, gloo",
         "all-gather nccl × 8, 14.80 GB/s",
         "NCCL_MIN_NCHANNELS 16",
         "bf16 works",

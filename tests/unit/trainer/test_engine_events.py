@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from services.trainer.convert import run_to_pb
 from services.trainer.engine_events import (
     MOST_EVENTS,
     RunLog,
@@ -12,6 +14,7 @@ from services.trainer.engine_events import (
     reports_of,
     steps_of,
 )
+from tests.unit.trainer.test_following import RUN
 
 STARTED = {
     "type": "started",
@@ -50,6 +53,15 @@ def step(number: int, loss: float = 1.0, tokens: int = 100, memory: int = 7) -> 
 def placed(*events: dict[str, Any], begin: int = 0) -> list[tuple[dict[str, Any], int]]:
     """Events of one byte each."""
     return [(event, begin + number) for number, event in enumerate(events, 1)]
+
+
+def test_the_variables_that_the_engine_found_are_kept_with_the_run() -> None:
+    found = {"NCCL_P2P_LEVEL": "SYS"}
+    log = RunLog().after(placed({**STARTED, "environment": found}))
+    assert replace(RUN, engine=log.facts).engine_environment == found
+    assert dict(run_to_pb(replace(RUN, engine=log.facts)).engine_environment) == found
+    # An engine of before said none.
+    assert replace(RUN, engine=RunLog().after(placed(STARTED)).facts).engine_environment == {}
 
 
 def test_a_large_file_comes_in_parts(tmp_path: Path) -> None:

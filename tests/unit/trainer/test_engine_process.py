@@ -102,6 +102,14 @@ async def test_the_engine_does_not_see_the_rooms_secrets(
     assert "SISHU_S3_SECRET_KEY" in os.environ
 
 
+async def test_the_engine_gets_variables_beside_those_of_the_room(tmp_path: Path) -> None:
+    show = "import os; print(os.environ['NCCL_MIN_NCHANNELS'], 'PATH' in os.environ)"
+    more = {"NCCL_MIN_NCHANNELS": "16"}
+    async with engine([sys.executable, "-c", show], tmp_path, 5, more) as process:
+        await asyncio.wait_for(process.wait(), WAIT_SECONDS)
+    assert last_line(tmp_path) == "16 True"
+
+
 async def test_a_python_that_is_not_there_is_named(tmp_path: Path) -> None:
     async with engine([str(tmp_path / "python"), "-m", "x"], tmp_path, stop_seconds=5) as process:
         await asyncio.wait_for(process.wait(), WAIT_SECONDS)

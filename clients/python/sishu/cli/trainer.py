@@ -130,6 +130,8 @@ def _facts(found: pb.NodeProbe) -> Iterator[tuple[str, str]]:
     yield say("trainer_libraries"), ", ".join(f"{one} {versions[one]}" for one in versions if one != "python")
     for device in found.devices:
         yield f"{say('trainer_card')} {device.index}", _device(device)
+    if found.backends:
+        yield say("trainer_backends"), ", ".join(found.backends)
     if found.cpu_gemm_flops:
         yield "GEMM", f"{found.cpu_gemm_flops / 1e9:.0f} GFLOPS, {found.gemm_dtype} (CPU)"
     if found.HasField("gather_speed"):

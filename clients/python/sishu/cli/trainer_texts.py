@@ -29,6 +29,7 @@ TRAINER_TEXTS: dict[str, tuple[str, str]] = {
     "trainer_temperature": ("temperature", "温度"),
     "trainer_power": ("power", "功率"),
     "trainer_driver": ("driver", "驱动"),
+    "trainer_backends": ("collectives", "通信"),
     "trainer_libraries": ("packages", "软件包"),
     "trainer_passed": ("works", "正常"),
     "trainer_failed": ("fails", "失败"),

@@ -33,7 +33,14 @@ DEVICES = [
 LIBRARIES = dict.fromkeys(("transformers", "peft", "safetensors", "deepspeed", "flash_attn"), "1")
 FOUND: dict[str, dict[str, Any]] = {
     "libraries": {"python": "3.10.12", "dtk": "25.04", "versions": LIBRARIES},
-    "torch": {"torch": "2.4.1+das.opt2.dtk2504", "hip": "6.3.26113", "cuda": "", "devices": DEVICES},
+    "torch": {
+        "torch": "2.4.1+das.opt2.dtk2504",
+        "hip": "6.3.26113",
+        "cuda": "",
+        "devices": DEVICES,
+        "nccl": True,
+        "gloo": True,
+    },
     "bf16": {"native": True, "error": 0.002},
     "sdpa_flash": {"error": 0.001},
     "sdpa_efficient": {"error": 0.001},
@@ -145,6 +152,7 @@ def test_a_probe_goes_out_whole() -> None:
         98e12,
     )
     assert (sent.gather_speed.backend, sent.gather_speed.bytes_per_second) == ("nccl", 14.8e9)
+    assert list(sent.backends) == ["nccl", "gloo"]
     assert {one.outcome for one in sent.checks} == {pb.NODE_CHECK_OUTCOME_PASSED}
     assert sent.library_versions["python"] == "3.10.12"
     node = node_to_pb("h", replace(NODE.sample, is_stale=True))

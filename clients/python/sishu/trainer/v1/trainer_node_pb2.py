@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sishu/trainer/v1/trainer_node.proto\x12\x10sishu.trainer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x01\n\x0bTrainerNode\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x33\n\x0c\x61\x63\x63\x65lerators\x18\x02 \x03(\x0b\x32\x1d.sishu.trainer.v1.Accelerator\x12\x0c\n\x04tool\x18\x03 \x01(\t\x12/\n\x0bsample_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x61ge_seconds\x18\x05 \x01(\x01\x12\r\n\x05stale\x18\x06 \x01(\x08\x12\x16\n\x0e\x66\x61ilure_reason\x18\x07 \x01(\t\x12\x17\n\x0f\x66\x61ilure_message\x18\x08 \x01(\t\"\xdc\x02\n\x0b\x41\x63\x63\x65lerator\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x18\n\x0butilization\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x1e\n\x11memory_used_bytes\x18\x04 \x01(\x03H\x01\x88\x01\x01\x12\x1f\n\x12memory_total_bytes\x18\x05 \x01(\x03H\x02\x88\x01\x01\x12 \n\x13temperature_celsius\x18\x06 \x01(\x01H\x03\x88\x01\x01\x12\x18\n\x0bpower_watts\x18\x07 \x01(\x01H\x04\x88\x01\x01\x12\x1e\n\x11power_limit_watts\x18\x08 \x01(\x01H\x05\x88\x01\x01\x42\x0e\n\x0c_utilizationB\x14\n\x12_memory_used_bytesB\x15\n\x13_memory_total_bytesB\x16\n\x14_temperature_celsiusB\x0e\n\x0c_power_wattsB\x14\n\x12_power_limit_watts\"\xc9\x05\n\tNodeProbe\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0e\n\x06python\x18\x02 \x01(\t\x12\x16\n\x0e\x64river_version\x18\x03 \x01(\t\x12\x13\n\x0b\x64tk_version\x18\x04 \x01(\t\x12\x15\n\rtorch_version\x18\x05 \x01(\t\x12\x13\n\x0bhip_version\x18\x06 \x01(\t\x12\x14\n\x0c\x63uda_version\x18\x07 \x01(\t\x12J\n\x10library_versions\x18\x08 \x03(\x0b\x32\x30.sishu.trainer.v1.NodeProbe.LibraryVersionsEntry\x12/\n\x07\x64\x65vices\x18\t \x03(\x0b\x32\x1e.sishu.trainer.v1.ProbedDevice\x12+\n\x06\x63hecks\x18\n \x03(\x0b\x32\x1b.sishu.trainer.v1.NodeCheck\x12\x33\n\x0cgather_speed\x18\x0b \x01(\x0b\x32\x1d.sishu.trainer.v1.GatherSpeed\x12,\n\x06\x61\x64vice\x18\x0c \x03(\x0b\x32\x1c.sishu.trainer.v1.NodeAdvice\x12\x41\n\x0b\x65nvironment\x18\r \x03(\x0b\x32,.sishu.trainer.v1.NodeProbe.EnvironmentEntry\x12\x0c\n\x04\x62usy\x18\x0e \x01(\x08\x12(\n\x04time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07seconds\x18\x10 \x01(\x01\x12\x16\n\x0e\x63pu_gemm_flops\x18\x11 \x01(\x01\x12\x12\n\ngemm_dtype\x18\x12 \x01(\t\x1a\x36\n\x14LibraryVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x45nvironmentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"k\n\x0cProbedDevice\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x03 \x01(\x03\x12\x14\n\x0c\x61rchitecture\x18\x04 \x01(\t\x12\x12\n\ngemm_flops\x18\x05 \x01(\x01\"_\n\tNodeCheck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x33\n\x07outcome\x18\x02 \x01(\x0e\x32\".sishu.trainer.v1.NodeCheckOutcome\x12\x0f\n\x07message\x18\x03 \x01(\t\"a\n\x0bGatherSpeed\x12\x0f\n\x07\x62\x61\x63kend\x18\x01 \x01(\t\x12\r\n\x05ranks\x18\x02 \x01(\x05\x12\x1d\n\x10\x62ytes_per_second\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x13\n\x11_bytes_per_second\"\x9c\x01\n\nNodeAdvice\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12<\n\x08metadata\x18\x03 \x03(\x0b\x32*.sishu.trainer.v1.NodeAdvice.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\xb1\x01\n\x10NodeCheckOutcome\x12\"\n\x1eNODE_CHECK_OUTCOME_UNSPECIFIED\x10\x00\x12\x1d\n\x19NODE_CHECK_OUTCOME_PASSED\x10\x01\x12\x1d\n\x19NODE_CHECK_OUTCOME_FAILED\x10\x02\x12\x1d\n\x19NODE_CHECK_OUTCOME_ABSENT\x10\x03\x12\x1c\n\x18NODE_CHECK_OUTCOME_ENDED\x10\x04\x42\x41\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sishu/trainer/v1/trainer_node.proto\x12\x10sishu.trainer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x01\n\x0bTrainerNode\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x33\n\x0c\x61\x63\x63\x65lerators\x18\x02 \x03(\x0b\x32\x1d.sishu.trainer.v1.Accelerator\x12\x0c\n\x04tool\x18\x03 \x01(\t\x12/\n\x0bsample_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x61ge_seconds\x18\x05 \x01(\x01\x12\r\n\x05stale\x18\x06 \x01(\x08\x12\x16\n\x0e\x66\x61ilure_reason\x18\x07 \x01(\t\x12\x17\n\x0f\x66\x61ilure_message\x18\x08 \x01(\t\"\xdc\x02\n\x0b\x41\x63\x63\x65lerator\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x18\n\x0butilization\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x1e\n\x11memory_used_bytes\x18\x04 \x01(\x03H\x01\x88\x01\x01\x12\x1f\n\x12memory_total_bytes\x18\x05 \x01(\x03H\x02\x88\x01\x01\x12 \n\x13temperature_celsius\x18\x06 \x01(\x01H\x03\x88\x01\x01\x12\x18\n\x0bpower_watts\x18\x07 \x01(\x01H\x04\x88\x01\x01\x12\x1e\n\x11power_limit_watts\x18\x08 \x01(\x01H\x05\x88\x01\x01\x42\x0e\n\x0c_utilizationB\x14\n\x12_memory_used_bytesB\x15\n\x13_memory_total_bytesB\x16\n\x14_temperature_celsiusB\x0e\n\x0c_power_wattsB\x14\n\x12_power_limit_watts\"\xdb\x05\n\tNodeProbe\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0e\n\x06python\x18\x02 \x01(\t\x12\x16\n\x0e\x64river_version\x18\x03 \x01(\t\x12\x13\n\x0b\x64tk_version\x18\x04 \x01(\t\x12\x15\n\rtorch_version\x18\x05 \x01(\t\x12\x13\n\x0bhip_version\x18\x06 \x01(\t\x12\x14\n\x0c\x63uda_version\x18\x07 \x01(\t\x12J\n\x10library_versions\x18\x08 \x03(\x0b\x32\x30.sishu.trainer.v1.NodeProbe.LibraryVersionsEntry\x12/\n\x07\x64\x65vices\x18\t \x03(\x0b\x32\x1e.sishu.trainer.v1.ProbedDevice\x12+\n\x06\x63hecks\x18\n \x03(\x0b\x32\x1b.sishu.trainer.v1.NodeCheck\x12\x33\n\x0cgather_speed\x18\x0b \x01(\x0b\x32\x1d.sishu.trainer.v1.GatherSpeed\x12,\n\x06\x61\x64vice\x18\x0c \x03(\x0b\x32\x1c.sishu.trainer.v1.NodeAdvice\x12\x41\n\x0b\x65nvironment\x18\r \x03(\x0b\x32,.sishu.trainer.v1.NodeProbe.EnvironmentEntry\x12\x0c\n\x04\x62usy\x18\x0e \x01(\x08\x12(\n\x04time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07seconds\x18\x10 \x01(\x01\x12\x16\n\x0e\x63pu_gemm_flops\x18\x11 \x01(\x01\x12\x12\n\ngemm_dtype\x18\x12 \x01(\t\x12\x10\n\x08\x62\x61\x63kends\x18\x13 \x03(\t\x1a\x36\n\x14LibraryVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x45nvironmentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"k\n\x0cProbedDevice\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x03 \x01(\x03\x12\x14\n\x0c\x61rchitecture\x18\x04 \x01(\t\x12\x12\n\ngemm_flops\x18\x05 \x01(\x01\"_\n\tNodeCheck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x33\n\x07outcome\x18\x02 \x01(\x0e\x32\".sishu.trainer.v1.NodeCheckOutcome\x12\x0f\n\x07message\x18\x03 \x01(\t\"a\n\x0bGatherSpeed\x12\x0f\n\x07\x62\x61\x63kend\x18\x01 \x01(\t\x12\r\n\x05ranks\x18\x02 \x01(\x05\x12\x1d\n\x10\x62ytes_per_second\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x13\n\x11_bytes_per_second\"\x9c\x01\n\nNodeAdvice\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12<\n\x08metadata\x18\x03 \x03(\x0b\x32*.sishu.trainer.v1.NodeAdvice.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\xb1\x01\n\x10NodeCheckOutcome\x12\"\n\x1eNODE_CHECK_OUTCOME_UNSPECIFIED\x10\x00\x12\x1d\n\x19NODE_CHECK_OUTCOME_PASSED\x10\x01\x12\x1d\n\x19NODE_CHECK_OUTCOME_FAILED\x10\x02\x12\x1d\n\x19NODE_CHECK_OUTCOME_ABSENT\x10\x03\x12\x1c\n\x18NODE_CHECK_OUTCOME_ENDED\x10\x04\x42\x41\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,26 +39,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NODEPROBE_ENVIRONMENTENTRY']._serialized_options = b'8\001'
   _globals['_NODEADVICE_METADATAENTRY']._loaded_options = None
   _globals['_NODEADVICE_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_NODECHECKOUTCOME']._serialized_start=1853
-  _globals['_NODECHECKOUTCOME']._serialized_end=2030
+  _globals['_NODECHECKOUTCOME']._serialized_start=1871
+  _globals['_NODECHECKOUTCOME']._serialized_end=2048
   _globals['_TRAINERNODE']._serialized_start=91
   _globals['_TRAINERNODE']._serialized_end=319
   _globals['_ACCELERATOR']._serialized_start=322
   _globals['_ACCELERATOR']._serialized_end=670
   _globals['_NODEPROBE']._serialized_start=673
-  _globals['_NODEPROBE']._serialized_end=1386
-  _globals['_NODEPROBE_LIBRARYVERSIONSENTRY']._serialized_start=1280
-  _globals['_NODEPROBE_LIBRARYVERSIONSENTRY']._serialized_end=1334
-  _globals['_NODEPROBE_ENVIRONMENTENTRY']._serialized_start=1336
-  _globals['_NODEPROBE_ENVIRONMENTENTRY']._serialized_end=1386
-  _globals['_PROBEDDEVICE']._serialized_start=1388
-  _globals['_PROBEDDEVICE']._serialized_end=1495
-  _globals['_NODECHECK']._serialized_start=1497
-  _globals['_NODECHECK']._serialized_end=1592
-  _globals['_GATHERSPEED']._serialized_start=1594
-  _globals['_GATHERSPEED']._serialized_end=1691
-  _globals['_NODEADVICE']._serialized_start=1694
-  _globals['_NODEADVICE']._serialized_end=1850
-  _globals['_NODEADVICE_METADATAENTRY']._serialized_start=1803
-  _globals['_NODEADVICE_METADATAENTRY']._serialized_end=1850
+  _globals['_NODEPROBE']._serialized_end=1404
+  _globals['_NODEPROBE_LIBRARYVERSIONSENTRY']._serialized_start=1298
+  _globals['_NODEPROBE_LIBRARYVERSIONSENTRY']._serialized_end=1352
+  _globals['_NODEPROBE_ENVIRONMENTENTRY']._serialized_start=1354
+  _globals['_NODEPROBE_ENVIRONMENTENTRY']._serialized_end=1404
+  _globals['_PROBEDDEVICE']._serialized_start=1406
+  _globals['_PROBEDDEVICE']._serialized_end=1513
+  _globals['_NODECHECK']._serialized_start=1515
+  _globals['_NODECHECK']._serialized_end=1610
+  _globals['_GATHERSPEED']._serialized_start=1612
+  _globals['_GATHERSPEED']._serialized_end=1709
+  _globals['_NODEADVICE']._serialized_start=1712
+  _globals['_NODEADVICE']._serialized_end=1868
+  _globals['_NODEADVICE_METADATAENTRY']._serialized_start=1821
+  _globals['_NODEADVICE_METADATAENTRY']._serialized_end=1868
 # @@protoc_insertion_point(module_scope)

@@ -243,6 +243,7 @@ class NodeProbe(_message.Message):
     SECONDS_FIELD_NUMBER: _builtins.int
     CPU_GEMM_FLOPS_FIELD_NUMBER: _builtins.int
     GEMM_DTYPE_FIELD_NUMBER: _builtins.int
+    BACKENDS_FIELD_NUMBER: _builtins.int
     host: _builtins.str
     """Name of the machine."""
     python: _builtins.str
@@ -293,6 +294,10 @@ class NodeProbe(_message.Message):
     def time(self) -> _timestamp_pb2.Timestamp:
         """When the probe ended."""
 
+    @_builtins.property
+    def backends(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """By what processes can talk to each other as torch was built: `nccl` (on a DCU, RCCL), `gloo`."""
+
     def __init__(
         self,
         *,
@@ -314,10 +319,11 @@ class NodeProbe(_message.Message):
         seconds: _builtins.float = ...,
         cpu_gemm_flops: _builtins.float = ...,
         gemm_dtype: _builtins.str = ...,
+        backends: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["gather_speed", b"gather_speed", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "busy", b"busy", "checks", b"checks", "cpu_gemm_flops", b"cpu_gemm_flops", "cuda_version", b"cuda_version", "devices", b"devices", "driver_version", b"driver_version", "dtk_version", b"dtk_version", "environment", b"environment", "gather_speed", b"gather_speed", "gemm_dtype", b"gemm_dtype", "hip_version", b"hip_version", "host", b"host", "library_versions", b"library_versions", "python", b"python", "seconds", b"seconds", "time", b"time", "torch_version", b"torch_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "backends", b"backends", "busy", b"busy", "checks", b"checks", "cpu_gemm_flops", b"cpu_gemm_flops", "cuda_version", b"cuda_version", "devices", b"devices", "driver_version", b"driver_version", "dtk_version", b"dtk_version", "environment", b"environment", "gather_speed", b"gather_speed", "gemm_dtype", b"gemm_dtype", "hip_version", b"hip_version", "host", b"host", "library_versions", b"library_versions", "python", b"python", "seconds", b"seconds", "time", b"time", "torch_version", b"torch_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
