@@ -15,6 +15,8 @@ class TrainerConfig:
 
     engine_python: Path = setting("SISHU_ENGINE_PYTHON", Path(sys.executable))
     """Python that has torch; it runs the engine and converts base models."""
+    tracker_python: Path = setting("SISHU_TRACKER_PYTHON", Path(sys.executable))
+    """Python that has the libraries of experiment trackers."""
     device: str = setting("SISHU_TRAINER_DEVICE", "auto")
     """`auto`, `cpu` or `cuda`: where the engine computes, and which devices of this machine it leases."""
     devices: str = setting("SISHU_TRAINER_DEVICES", "")

@@ -11,7 +11,7 @@ from services.trainer.models import Model
 from services.trainer.presets import preset_fields
 from services.trainer.row_reports import TrainingRow
 from services.trainer.run_events import RunEvent
-from services.trainer.tracking.convert import verdict_to_pb
+from services.trainer.tracking.convert import tracker_to_pb, verdict_to_pb
 from services.trainer.training_config import TrainingConfig, resolve
 from services.trainer.training_runs import TrainingRun, TrainingStep, TrainingSummary
 from sishu.trainer.v1 import (
@@ -60,7 +60,7 @@ def training_config(message: training_config_pb2.TrainingConfig, preset: str = "
         InvalidArgument: a value is out of the engine's range, or there is no such preset.
     """
     given = {field.name: value for field, value in message.ListFields()}
-    for name in ("lora_targets", "freeze_modules", "freeze_extra_modules"):
+    for name in ("lora_targets", "freeze_modules", "freeze_extra_modules", "trackers"):
         if name in given:
             given[name] = tuple(given[name])
     return resolve({**preset_fields(preset), **given})
@@ -122,6 +122,7 @@ def run_to_pb(run: TrainingRun) -> training_run_pb2.TrainingRun:
         host=run.host,
         device_ids=run.device_ids,
         verdict=verdict_to_pb(run.verdict),
+        trackers=map(tracker_to_pb, run.trackers),
     )
 
 

@@ -22,7 +22,7 @@ LIMITS = {
 """Smallest and largest value that the engine takes, by the name that field and spec share."""
 
 
-NOT_OF_ENGINE = {"max_rows", "ignore_estimate", "keep_best_checkpoints"}
+NOT_OF_ENGINE = {"max_rows", "ignore_estimate", "keep_best_checkpoints", "trackers", "tracker_project"}
 """Parameters of which the engine knows nothing."""
 
 PREFERENCE_RATE = 5e-5
@@ -34,7 +34,7 @@ WHOLE_RATE = 2e-5
 """Usual rate of a base's own weights; of preferences a quarter of it."""
 LEAST_RATE_RATIO = 0.1
 """Where a schedule ends that cannot do without a least rate."""
-_NAMES = ("lora_targets", "freeze_modules", "freeze_extra_modules")
+_NAMES = ("lora_targets", "freeze_modules", "freeze_extra_modules", "trackers")
 """Lists of names."""
 
 
@@ -175,6 +175,10 @@ class TrainingConfig:
     """How many of the newest checkpoints are kept."""
     keep_best_checkpoints: int = 1
     """How many of those with the lowest validation losses are kept in the bucket beside the newest."""
+    trackers: tuple[str, ...] = ()
+    """`swanlab`, `mlflow`, `wandb`: experiment trackers that are told of every step."""
+    tracker_project: str = ""
+    """Their project; empty means `sishu`."""
 
     @property
     def gives_whole_model(self) -> bool:

@@ -100,6 +100,8 @@ class TrainingRun:
     """Devices that it has there."""
     verdict: LossVerdict | None = None
     """What the loss curves say; nothing before the first step."""
+    trackers: Sequence[Mapping[str, object]] = ()
+    """What became of its experiment trackers."""
 
     @property
     def state(self) -> str:

@@ -32,6 +32,7 @@ from services.trainer.registry.folders import Folders
 from services.trainer.run_events import RunEvent
 from services.trainer.running import Desk, Ending, EngineRun
 from services.trainer.store import Store
+from services.trainer.tracking.reporting import Trackers
 from services.trainer.tracking.run_files import RunFiles
 from services.trainer.training_config import Place, spec_of
 from services.trainer.training_runs import WAITING, TrainingRun
@@ -107,6 +108,7 @@ class TrainWorker:
         self._store = store
         self._storage = parts.storage
         self._files = RunFiles(parts.pool, parts.storage)
+        self._trackers = Trackers(parts.pool, parts.config.home, worker.config.tracker_python)
         self._client = parts.client
         self._metrics = metrics
         self._config = worker.config
@@ -225,7 +227,8 @@ class TrainWorker:
             await self._tell_lease(run, lease)
             spec = await self._make_ready(run, base, work, say)
             engine = EngineRun(self._desk, run, item.id, work, spec, lease, devices, ending, say)
-            seen = await engine.until_finished()
+            async with self._trackers.reporting(run, work):
+                seen = await engine.until_finished()
             say("storing the model" if run.config.gives_whole_model else "storing the adapter")
             made = await patiently(lambda: self._upload(run, base, seen, work), self._config.patience_seconds)
             made = await patiently(lambda: self._with_card(run, made), self._config.patience_seconds)

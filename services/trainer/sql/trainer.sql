@@ -62,7 +62,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 SELECT run.id, run.project_id, run.name, dataset_version_id, dataset_content_sha256, base_model_id,
        base_model_sha256, config, run.model_id, code_version, engine, phase, steps, steps_total, tokens, tokens_per_second,
        loss_first, loss_last, peak_memory_bytes, parameter_count, trainable_parameter_count, device,
-       precision, dropped_rows, validation_loss, validation_loss_best, validation_best_step, published_step, verdict,
+       precision, dropped_rows, validation_loss, validation_loss_best, validation_best_step, published_step, verdict, trackers,
        run.create_time, greatest(run.update_time, job.update_time) AS update_time,
        coalesce((SELECT host FROM run_leases WHERE run_id = run.id), '') AS host,
        ARRAY(SELECT device FROM device_leases WHERE run_id = run.id ORDER BY device) AS device_ids,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from services.trainer.tracking.verdict import LossVerdict
@@ -14,3 +15,8 @@ def verdict_to_pb(verdict: LossVerdict | None) -> training_tracking_pb2.LossVerd
         return None
     kind = training_tracking_pb2.LossVerdictKind.Value(f"LOSS_VERDICT_KIND_{verdict.kind.upper()}")
     return training_tracking_pb2.LossVerdict(**{**asdict(verdict), "kind": kind})
+
+
+def tracker_to_pb(report: Mapping[str, object]) -> training_tracking_pb2.TrackerReport:
+    """What became of a tracker."""
+    return training_tracking_pb2.TrackerReport(**report)  # type: ignore[arg-type]  # the names are the same

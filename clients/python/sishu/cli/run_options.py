@@ -98,6 +98,11 @@ class RunOptions:
         None
     )
 
+    trackers: Annotated[
+        list[str] | None, typer.Option("--tracker", metavar="swanlab|mlflow|wandb", help=say("run_tracker"))
+    ] = None
+    tracker_project: Annotated[str | None, typer.Option(help=say("run_tracker_project"))] = None
+
     def config(self) -> TrainingConfig:
         """The config that says it."""
         given = {each.name: getattr(self, each.name) for each in fields(self)}

@@ -98,4 +98,13 @@ WATCH_TEXTS: dict[str, tuple[str, str]] = {
         "stopped writing; the run goes on, and what is written stays",
         "已停止写入；训练仍在继续，已写的文件保留",
     ),
+    "run_tracker": (
+        "Experiment tracker that is told of every step; may be repeated. Whatever goes wrong there, the run "
+        "goes on.",
+        "同时上报每一步的实验跟踪工具；可重复给出。上报出错不影响训练。",
+    ),
+    "run_tracker_project": (
+        "Project of the trackers; sishu if not given.",
+        "跟踪工具中的项目名；默认 sishu。",
+    ),
 }

@@ -1,5 +1,7 @@
 -- What the loss curves say, as of some seconds ago; null before the first step.
 ALTER TABLE training_runs ADD COLUMN verdict jsonb;
+-- What became of the run's experiment trackers.
+ALTER TABLE training_runs ADD COLUMN trackers jsonb NOT NULL DEFAULT '[]';
 
 -- Files of a run in the bucket, beside those of its model.
 CREATE TABLE training_run_files (

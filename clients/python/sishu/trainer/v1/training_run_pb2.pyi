@@ -137,6 +137,7 @@ class TrainingRun(_message.Message):
     HOST_FIELD_NUMBER: _builtins.int
     DEVICE_IDS_FIELD_NUMBER: _builtins.int
     VERDICT_FIELD_NUMBER: _builtins.int
+    TRACKERS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the run. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -213,6 +214,10 @@ class TrainingRun(_message.Message):
     def verdict(self) -> _training_tracking_pb2.LossVerdict:
         """What the loss curves say so far, some seconds old while the run goes on; unset before its first step. OUTPUT_ONLY."""
 
+    @_builtins.property
+    def trackers(self) -> _containers.RepeatedCompositeFieldContainer[_training_tracking_pb2.TrackerReport]:
+        """What became of the run's experiment trackers, some seconds old while it goes on. OUTPUT_ONLY."""
+
     def __init__(
         self,
         *,
@@ -241,10 +246,11 @@ class TrainingRun(_message.Message):
         host: _builtins.str = ...,
         device_ids: _abc.Iterable[_builtins.str] | None = ...,
         verdict: _training_tracking_pb2.LossVerdict | None = ...,
+        trackers: _abc.Iterable[_training_tracking_pb2.TrackerReport] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "create_time", b"create_time", "failure", b"failure", "job", b"job", "memory_estimate", b"memory_estimate", "summary", b"summary", "training_rows", b"training_rows", "update_time", b"update_time", "validation_rows", b"validation_rows", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model_id", b"base_model_id", "base_model_sha256", b"base_model_sha256", "code_version", b"code_version", "config", b"config", "create_time", b"create_time", "dataset_content_sha256", b"dataset_content_sha256", "dataset_version_id", b"dataset_version_id", "device_ids", b"device_ids", "engine_environment", b"engine_environment", "engine_versions", b"engine_versions", "failure", b"failure", "host", b"host", "id", b"id", "job", b"job", "memory_estimate", b"memory_estimate", "model_id", b"model_id", "name", b"name", "project_id", b"project_id", "renderer_sha256", b"renderer_sha256", "state", b"state", "summary", b"summary", "training_rows", b"training_rows", "update_time", b"update_time", "validation_rows", b"validation_rows", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model_id", b"base_model_id", "base_model_sha256", b"base_model_sha256", "code_version", b"code_version", "config", b"config", "create_time", b"create_time", "dataset_content_sha256", b"dataset_content_sha256", "dataset_version_id", b"dataset_version_id", "device_ids", b"device_ids", "engine_environment", b"engine_environment", "engine_versions", b"engine_versions", "failure", b"failure", "host", b"host", "id", b"id", "job", b"job", "memory_estimate", b"memory_estimate", "model_id", b"model_id", "name", b"name", "project_id", b"project_id", "renderer_sha256", b"renderer_sha256", "state", b"state", "summary", b"summary", "trackers", b"trackers", "training_rows", b"training_rows", "update_time", b"update_time", "validation_rows", b"validation_rows", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

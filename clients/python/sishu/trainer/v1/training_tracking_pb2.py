@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(sishu/trainer/v1/training_tracking.proto\x12\x10sishu.trainer.v1\"\xf6\x01\n\x0bLossVerdict\x12/\n\x04kind\x18\x01 \x01(\x0e\x32!.sishu.trainer.v1.LossVerdictKind\x12\x11\n\tvalidated\x18\x02 \x01(\x08\x12\x11\n\tbest_step\x18\x03 \x01(\x05\x12\x11\n\tbest_loss\x18\x04 \x01(\x01\x12\x11\n\tlast_step\x18\x05 \x01(\x05\x12\x11\n\tlast_loss\x18\x06 \x01(\x01\x12\x0c\n\x04rise\x18\x07 \x01(\x01\x12\r\n\x05slope\x18\x08 \x01(\x01\x12\x15\n\rexpected_fall\x18\t \x01(\x01\x12\x14\n\x0cmeasurements\x18\n \x01(\x05\x12\r\n\x05steps\x18\x0b \x01(\x05*\x88\x02\n\x0fLossVerdictKind\x12!\n\x1dLOSS_VERDICT_KIND_UNSPECIFIED\x10\x00\x12$\n LOSS_VERDICT_KIND_TOO_FEW_POINTS\x10\x01\x12\"\n\x1eLOSS_VERDICT_KIND_UNDER_FITTED\x10\x02\x12 \n\x1cLOSS_VERDICT_KIND_BEST_POINT\x10\x03\x12!\n\x1dLOSS_VERDICT_KIND_OVER_FITTED\x10\x04\x12\x1e\n\x1aLOSS_VERDICT_KIND_UNSTABLE\x10\x05\x12#\n\x1fLOSS_VERDICT_KIND_NOT_VALIDATED\x10\x06\x42\x41\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(sishu/trainer/v1/training_tracking.proto\x12\x10sishu.trainer.v1\"\xf6\x01\n\x0bLossVerdict\x12/\n\x04kind\x18\x01 \x01(\x0e\x32!.sishu.trainer.v1.LossVerdictKind\x12\x11\n\tvalidated\x18\x02 \x01(\x08\x12\x11\n\tbest_step\x18\x03 \x01(\x05\x12\x11\n\tbest_loss\x18\x04 \x01(\x01\x12\x11\n\tlast_step\x18\x05 \x01(\x05\x12\x11\n\tlast_loss\x18\x06 \x01(\x01\x12\x0c\n\x04rise\x18\x07 \x01(\x01\x12\r\n\x05slope\x18\x08 \x01(\x01\x12\x15\n\rexpected_fall\x18\t \x01(\x01\x12\x14\n\x0cmeasurements\x18\n \x01(\x05\x12\r\n\x05steps\x18\x0b \x01(\x05\"R\n\rTrackerReport\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12\x15\n\rreported_step\x18\x03 \x01(\x05\x12\x0f\n\x07message\x18\x04 \x01(\t*\x88\x02\n\x0fLossVerdictKind\x12!\n\x1dLOSS_VERDICT_KIND_UNSPECIFIED\x10\x00\x12$\n LOSS_VERDICT_KIND_TOO_FEW_POINTS\x10\x01\x12\"\n\x1eLOSS_VERDICT_KIND_UNDER_FITTED\x10\x02\x12 \n\x1cLOSS_VERDICT_KIND_BEST_POINT\x10\x03\x12!\n\x1dLOSS_VERDICT_KIND_OVER_FITTED\x10\x04\x12\x1e\n\x1aLOSS_VERDICT_KIND_UNSTABLE\x10\x05\x12#\n\x1fLOSS_VERDICT_KIND_NOT_VALIDATED\x10\x06\x42\x41\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,8 +32,10 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sishu.trainer.v1.training_t
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\024dev.sishu.trainer.v1P\001Z\'sishu.dev/go/sishu/trainer/v1;trainerv1'
-  _globals['_LOSSVERDICTKIND']._serialized_start=312
-  _globals['_LOSSVERDICTKIND']._serialized_end=576
+  _globals['_LOSSVERDICTKIND']._serialized_start=396
+  _globals['_LOSSVERDICTKIND']._serialized_end=660
   _globals['_LOSSVERDICT']._serialized_start=63
   _globals['_LOSSVERDICT']._serialized_end=309
+  _globals['_TRACKERREPORT']._serialized_start=311
+  _globals['_TRACKERREPORT']._serialized_end=393
 # @@protoc_insertion_point(module_scope)

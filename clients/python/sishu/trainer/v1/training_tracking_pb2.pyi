@@ -118,3 +118,37 @@ class LossVerdict(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LossVerdict: _TypeAlias = LossVerdict  # noqa: Y015
+
+@_typing.final
+class TrackerReport(_message.Message):
+    """TrackerReport is what became of an experiment tracker of a run. Whatever goes wrong there, the run goes on. OUTPUT_ONLY."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    REPORTED_STEP_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name in the config, such as `swanlab`."""
+    url: _builtins.str
+    """Where people see the run there; empty where that is nowhere."""
+    reported_step: _builtins.int
+    """The last step that it was told of."""
+    message: _builtins.str
+    """What went wrong; empty while all is well."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        url: _builtins.str = ...,
+        reported_step: _builtins.int = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "name", b"name", "reported_step", b"reported_step", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrackerReport: _TypeAlias = TrackerReport  # noqa: Y015
