@@ -26,8 +26,8 @@ SQL = Statements(Path(__file__).parents[1] / "sql" / "trackers.sql")
 
 PROJECT = "sishu"
 NOTE_SECONDS = 5.0
-LEAVE_SECONDS = 20.0
-"""How long trackers may take to send the last steps; then they are ended."""
+LEAVE_SECONDS = 60.0
+"""How long trackers may take to send the last steps; then they are ended. To read a library takes some."""
 STOP_SECONDS = 2.0
 
 log = structlog.get_logger()

@@ -52,7 +52,7 @@ class RunFiles:
         rows = [dict(row) for row in await self._pool.fetch(SQL.list_scalars, run.id)]
         if not rows:
             return
-        content = await asyncio.to_thread(event_file, run.create_time, rows)
+        content = await asyncio.to_thread(event_file, run.create_time, [dict(row) for row in rows])
         name = f"{FOLDER}/{file_name(int(run.create_time.timestamp()), run.id)}"
         key = run.files_prefix + name
         info = await self.storage.put_bytes(key, content)

@@ -34,7 +34,7 @@ class EventFolder:
         parts = []
         for step in steps:
             figures = {name: getattr(step, name) for name in FIGURES}
-            figures |= {name: getattr(step, name) for name in MEASURES if step.HasField(name)}  # type: ignore[arg-type]  # names of fields
+            figures |= {field.name: value for field, value in step.ListFields() if field.name in MEASURES}
             scalars = scalars_of(figures, self._seen.after(step.step, step.tokens))
             parts.append(self._writer.step(step.step, step.time.ToNanoseconds() / 1e9, scalars))
         with self._path.open("ab") as stream:

@@ -1,12 +1,13 @@
 """SwanLab, MLflow and Weights & Biases behind one surface. Each library is read when a run is begun there.
 
 Addresses and keys are the environment's, as each library documents them. Without a key nothing leaves the
-machine: SwanLab and W&B are offline then, and MLflow keeps a database in the folder.
+machine: SwanLab and W&B are offline then, and MLflow writes into the folder.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,9 +69,8 @@ class SwanLab:
         mode = os.environ.get("SWANLAB_MODE") or (
             "online" if os.environ.get("SWANLAB_API_KEY") else "offline"
         )
-        again = (
-            {"id": remote_id or run.run_id.replace("-", ""), "resume": "allow"} if mode == "online" else {}
-        )
+        self._online = mode == "online"
+        again = {"id": remote_id or run.run_id.replace("-", ""), "resume": "allow"} if self._online else {}
         self._run = self._library.init(
             project=run.project,
             name=run.name,
@@ -82,8 +82,8 @@ class SwanLab:
         return str(again.get("id", ""))
 
     def url(self) -> str:
-        """The address of the run."""
-        return str(getattr(self._run, "url", None) or "")
+        """The address of the run; offline it has none, and to ask for it is an error."""
+        return str(self._run.url or "") if self._online else ""
 
     def log(self, step: int, scalars: Scalars) -> None:
         """Tell of a step."""
@@ -101,7 +101,11 @@ class MLflow:
         """Begin the run, or go on with it."""
         self._library: Any = importlib.import_module("mlflow")
         if not os.environ.get("MLFLOW_TRACKING_URI"):
-            self._library.set_tracking_uri(f"sqlite:///{run.folder / 'mlflow.db'}")
+            # Its small edition has no database, and wants to be told that files will do.
+            os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+            whole = importlib.util.find_spec("sqlalchemy") is not None
+            place = f"sqlite:///{run.folder / 'mlflow.db'}" if whole else run.folder.absolute().as_uri()
+            self._library.set_tracking_uri(place)
         self._library.set_experiment(run.project)
         active = self._library.start_run(run_id=remote_id or None, run_name=run.name)
         if not remote_id:
