@@ -361,7 +361,7 @@ async def check_deletion(school: School, run: training_run_pb2.TrainingRun, base
     async with school.stores.pool("trainer") as pool:
         stored = await Checkpoints(pool).of_run(run.id)
     assert all(checkpoint.complete for checkpoint in stored)
-    objects = 3 + sum(len(checkpoint.files) for checkpoint in stored)
+    objects = 4 + sum(len(checkpoint.files) for checkpoint in stored)
     assert (await school.client.training.DeleteTrainingRun(doomed)).deleted_objects == objects
     assert not school.work(run.id).exists()
     await check_project_deletion(school, base)
@@ -374,7 +374,7 @@ async def check_project_deletion(school: School, base: model_pb2.Model) -> None:
     )
     assert answer.deleted_rows["trainer.models"] == 2
     assert answer.deleted_rows["trainer.training_runs"] == 1
-    assert answer.deleted_objects == answer.deleted_rows["trainer.model_files"] + 3 > 3
+    assert answer.deleted_objects == answer.deleted_rows["trainer.model_files"] + 4 > 4
     async with school.stores.pool("trainer") as pool:
         for table in ("models", "model_files", "training_runs", "training_steps", "jobs", "job_items"):
             assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0, table
