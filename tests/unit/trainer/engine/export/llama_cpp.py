@@ -27,10 +27,11 @@ class LlamaCpp:
         return found
 
     def next_token(self, ids: list[int], most: int) -> dict[int, float]:
-        """Log-probabilities of the likeliest next tokens."""
+        """Log-probabilities of the likeliest next tokens; none where the likeliest ends the answer."""
         asked = {"prompt": ids, "n_predict": 1, "n_probs": most, "temperature": 0.0, "cache_prompt": False}
         answer = self._http.post("/completion", json=asked).json()
-        return {each["id"]: each["logprob"] for each in answer["completion_probabilities"][0]["top_logprobs"]}
+        told = answer.get("completion_probabilities") or [{"top_logprobs": []}]
+        return {each["id"]: each["logprob"] for each in told[0]["top_logprobs"]}
 
 
 @contextmanager
