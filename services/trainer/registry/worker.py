@@ -201,6 +201,8 @@ class RegistryWorker:
         files = [
             ModelFile(path.relative_to(folder).as_posix(), "", info.size, info.sha256)
             for path in await asyncio.to_thread(artifacts.files_of, folder)
+            # As of what runs make: the card has no part in the digest.
+            if path != folder / CARD
             for info in [await asyncio.to_thread(file_info, path)]
         ]
         facts = (base.architecture, int(told["parameters"]), digest_of(files), base.chat_template_sha256)
@@ -254,13 +256,15 @@ class RegistryWorker:
         finally:
             renewing.cancel()
             await asyncio.wait({renewing})
-            await lease.release()
+            with contextlib.suppress(*AWAY):
+                await lease.release()
 
 
 async def _renew(lease: Lease, seconds: float) -> None:
     while True:
         await asyncio.sleep(seconds / 4)
-        await lease.renew()
+        with contextlib.suppress(*AWAY):
+            await lease.renew()
 
 
 def check_named_base(folder: Path, base: Model) -> None:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sishu/trainer/v1/model_making.proto\x12\x10sishu.trainer.v1\x1a\x1b\x62uf/validate/validate.proto\"\xaf\x01\n\x0fModelUploadFile\x12X\n\x04name\x18\x01 \x01(\tBJ\xbaHGrE\x10\x01\x18\xac\x02\x32>^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$\x12\x1b\n\nsize_bytes\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12%\n\x06sha256\x18\x03 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$*\x84\x01\n\x0fWeightPrecision\x12 \n\x1cWEIGHT_PRECISION_UNSPECIFIED\x10\x00\x12\x19\n\x15WEIGHT_PRECISION_BF16\x10\x01\x12\x19\n\x15WEIGHT_PRECISION_FP16\x10\x02\x12\x19\n\x15WEIGHT_PRECISION_FP32\x10\x03*[\n\x0bMergeDevice\x12\x1c\n\x18MERGE_DEVICE_UNSPECIFIED\x10\x00\x12\x14\n\x10MERGE_DEVICE_CPU\x10\x01\x12\x18\n\x14MERGE_DEVICE_TRAINER\x10\x02*s\n\x08GgufType\x12\x19\n\x15GGUF_TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rGGUF_TYPE_F16\x10\x01\x12\x12\n\x0eGGUF_TYPE_BF16\x10\x02\x12\x11\n\rGGUF_TYPE_F32\x10\x03\x12\x12\n\x0eGGUF_TYPE_Q8_0\x10\x04*a\n\x0bModelFormat\x12\x1c\n\x18MODEL_FORMAT_UNSPECIFIED\x10\x00\x12\x1d\n\x19MODEL_FORMAT_HUGGING_FACE\x10\x01\x12\x15\n\x11MODEL_FORMAT_GGUF\x10\x02\x42\x41\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sishu/trainer/v1/model_making.proto\x12\x10sishu.trainer.v1\x1a\x1b\x62uf/validate/validate.proto\"\xb5\x01\n\x0fModelUploadFile\x12X\n\x04name\x18\x01 \x01(\tBJ\xbaHGrE\x10\x01\x18\xac\x02\x32>^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$\x12!\n\nsize_bytes\x18\x02 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x80\x80\x80\x14(\x01\x12%\n\x06sha256\x18\x03 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$*\x84\x01\n\x0fWeightPrecision\x12 \n\x1cWEIGHT_PRECISION_UNSPECIFIED\x10\x00\x12\x19\n\x15WEIGHT_PRECISION_BF16\x10\x01\x12\x19\n\x15WEIGHT_PRECISION_FP16\x10\x02\x12\x19\n\x15WEIGHT_PRECISION_FP32\x10\x03*[\n\x0bMergeDevice\x12\x1c\n\x18MERGE_DEVICE_UNSPECIFIED\x10\x00\x12\x14\n\x10MERGE_DEVICE_CPU\x10\x01\x12\x18\n\x14MERGE_DEVICE_TRAINER\x10\x02*s\n\x08GgufType\x12\x19\n\x15GGUF_TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rGGUF_TYPE_F16\x10\x01\x12\x12\n\x0eGGUF_TYPE_BF16\x10\x02\x12\x11\n\rGGUF_TYPE_F32\x10\x03\x12\x12\n\x0eGGUF_TYPE_Q8_0\x10\x04*a\n\x0bModelFormat\x12\x1c\n\x18MODEL_FORMAT_UNSPECIFIED\x10\x00\x12\x1d\n\x19MODEL_FORMAT_HUGGING_FACE\x10\x01\x12\x15\n\x11MODEL_FORMAT_GGUF\x10\x02\x42\x41\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,17 +36,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELUPLOADFILE'].fields_by_name['name']._loaded_options = None
   _globals['_MODELUPLOADFILE'].fields_by_name['name']._serialized_options = b'\272HGrE\020\001\030\254\0022>^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$'
   _globals['_MODELUPLOADFILE'].fields_by_name['size_bytes']._loaded_options = None
-  _globals['_MODELUPLOADFILE'].fields_by_name['size_bytes']._serialized_options = b'\272H\004\"\002(\001'
+  _globals['_MODELUPLOADFILE'].fields_by_name['size_bytes']._serialized_options = b'\272H\n\"\010\030\200\200\200\200\024(\001'
   _globals['_MODELUPLOADFILE'].fields_by_name['sha256']._loaded_options = None
   _globals['_MODELUPLOADFILE'].fields_by_name['sha256']._serialized_options = b'\272H\022r\0202\016^[0-9a-f]{64}$'
-  _globals['_WEIGHTPRECISION']._serialized_start=265
-  _globals['_WEIGHTPRECISION']._serialized_end=397
-  _globals['_MERGEDEVICE']._serialized_start=399
-  _globals['_MERGEDEVICE']._serialized_end=490
-  _globals['_GGUFTYPE']._serialized_start=492
-  _globals['_GGUFTYPE']._serialized_end=607
-  _globals['_MODELFORMAT']._serialized_start=609
-  _globals['_MODELFORMAT']._serialized_end=706
+  _globals['_WEIGHTPRECISION']._serialized_start=271
+  _globals['_WEIGHTPRECISION']._serialized_end=403
+  _globals['_MERGEDEVICE']._serialized_start=405
+  _globals['_MERGEDEVICE']._serialized_end=496
+  _globals['_GGUFTYPE']._serialized_start=498
+  _globals['_GGUFTYPE']._serialized_end=613
+  _globals['_MODELFORMAT']._serialized_start=615
+  _globals['_MODELFORMAT']._serialized_end=712
   _globals['_MODELUPLOADFILE']._serialized_start=87
-  _globals['_MODELUPLOADFILE']._serialized_end=262
+  _globals['_MODELUPLOADFILE']._serialized_end=268
 # @@protoc_insertion_point(module_scope)

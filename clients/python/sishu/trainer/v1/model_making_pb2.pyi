@@ -137,7 +137,7 @@ class ModelUploadFile(_message.Message):
     name: _builtins.str
     """Path inside the model folder, by `/`. REQUIRED."""
     size_bytes: _builtins.int
-    """Size of the file in bytes. REQUIRED."""
+    """Size of the file in bytes; at most 5 GiB, so larger weights are uploaded in shards. REQUIRED."""
     sha256: _builtins.str
     """SHA-256 of the file, 64 lower-case hex digits. REQUIRED."""
     def __init__(
