@@ -112,7 +112,8 @@ def test_what_a_request_does_not_say_has_its_meaning() -> None:
         shard_size_bytes=7,
     )
     assert merge_of(wish) == Merge("a", "fp32", 7, "trainer")
-    assert [gguf_type(each) for each in (0, making_pb.GGUF_TYPE_Q8_0)] == ["f16", "q8_0"]
+    assert gguf_type(making_pb.GGUF_TYPE_UNSPECIFIED) == "f16"
+    assert gguf_type(making_pb.GGUF_TYPE_Q8_0) == "q8_0"
 
 
 def test_a_program_that_ends_badly_says_why() -> None:

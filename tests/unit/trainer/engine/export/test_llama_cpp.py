@@ -55,7 +55,8 @@ def test_it_computes_what_the_model_computes(tokenizer: Any, tmp_path: Path) -> 
     for name, (model, own) in models_of(tokenizer).items():
         folder = saved(tmp_path / name, model, own)
         done = export_gguf(folder, tmp_path / f"{name}-out", "f32", name)
-        causal = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        causal: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        causal.eval()
         with serving(tmp_path / f"{name}-out" / done.file, xllamacpp) as server:
             for text in TEXTS:
                 ids = own(text, add_special_tokens=False)["input_ids"]
