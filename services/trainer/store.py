@@ -302,7 +302,7 @@ class Store:
             ids = await connection.fetchrow(SQL.list_ids, project_id)
             counts = await connection.fetchrow(SQL.delete_project, project_id)
             assert ids is not None and counts is not None  # noqa: S101  # one row always comes back
-            await forget_requests(connection, *ids["runs"], *ids["models"])
+            await forget_requests(connection, *ids["runs"], *ids["models"], *ids["uploads"])
         return dict(counts), list(ids["runs"]), list(ids["models"])
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
-from services.runtime.db import Connection, claim_request, transaction
+from services.runtime.db import Connection, claim_request, forget_requests, transaction
 from services.runtime.errors import AlreadyExists, NotFound
 from services.runtime.ids import new_id
 from services.runtime.jobs import ItemClosed, Job, NewItem
@@ -143,6 +143,7 @@ class RegistryStore:
     async def take_upload(self, connection: Connection, upload_id: str) -> None:
         """Forget an upload whose files became a model's."""
         await connection.execute(SQL.take_upload, upload_id)
+        await forget_requests(connection, upload_id)
 
     async def old_uploads(self, seconds: float) -> list[Upload]:
         """Some uploads that nobody imported for so long."""
@@ -150,4 +151,5 @@ class RegistryStore:
 
     async def forget_upload(self, upload_id: str) -> None:
         """Forget an upload whose files are deleted."""
-        await self._pool.execute(SQL.take_upload, upload_id)
+        async with transaction(self._pool) as connection:
+            await self.take_upload(connection, upload_id)

@@ -159,7 +159,8 @@ DELETE FROM training_runs WHERE id = $1
 
 -- name: list_ids
 SELECT ARRAY(SELECT id FROM training_runs WHERE project_id = $1) AS runs,
-       ARRAY(SELECT id FROM models WHERE project_id = $1) AS models
+       ARRAY(SELECT id FROM models WHERE project_id = $1) AS models,
+       ARRAY(SELECT id FROM model_uploads WHERE project_id = $1) AS uploads
 
 -- name: delete_project
 -- The statements of one query see the same rows, so the counts are those before the cascade.
