@@ -60,7 +60,7 @@ def estimate_to_pb(found: Estimate) -> estimate_pb.TrainingEstimate:
         fastest=changes_to_pb(found.fastest),
         fastest_tokens_per_second=fastest.tokens_per_second if fastest else 0.0,
         nearest=changes_to_pb(found.nearest),
-        warnings=warnings_of(found),
+        warnings=[estimate_pb.EstimateWarning(**asdict(each)) for each in warnings_of(found)],
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,16 @@ from services.trainer.estimating.estimates import Hardware
 DEVICE_FILES = ("/dev/nvidia0", "/dev/kfd", "/dev/mkfd")
 """Of a GPU or DCU; without one of them torch, which takes seconds to import, need not be asked."""
 LOOK_SECONDS = 120.0
-_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_GROUP = Path("/sys/fs/cgroup")
+_LIMITS = (
+    (_GROUP / "memory.max", _GROUP / "memory.current", "inactive_file"),
+    (
+        _GROUP / "memory" / "memory.limit_in_bytes",
+        _GROUP / "memory" / "memory.usage_in_bytes",
+        "total_inactive_file",
+    ),
+)
+"""Limit of a group (cgroups 2 and 1), what it has, and what `memory.stat` calls that can be dropped of it."""
 
 log = structlog.get_logger()
 
@@ -56,13 +64,26 @@ def free_of_machine() -> float:
     return float(min(psutil.virtual_memory().available, *_of_groups()))
 
 
-def _of_groups() -> Sequence[float]:
-    found = [float("inf")]
-    for limit in _LIMITS:
-        used = limit.with_name("memory.current" if limit.name == "memory.max" else "memory.usage_in_bytes")
-        if limit.is_file() and used.is_file() and limit.read_text(encoding="ascii").strip().isdigit():
-            found.append(float(limit.read_text(encoding="ascii")) - float(used.read_text(encoding="ascii")))
-    return found
+def _of_groups() -> list[float]:
+    """What the group of processes that this one is in may still take, files that can be dropped left out."""
+    return [_left(limit, used, inactive) for limit, used, inactive in _LIMITS if _is_number(limit)]
+
+
+def _left(limit: Path, used: Path, inactive: str) -> float:
+    statistics = dict(line.split() for line in _text(limit.with_name("memory.stat")).splitlines())
+    return float(_text(limit)) - float(_text(used) or 0) + float(statistics.get(inactive, 0))
+
+
+def _is_number(path: Path) -> bool:
+    # Without a limit the file says `max`, or is not there.
+    return _text(path).strip().isdigit()
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except OSError:
+        return ""
 
 
 def cpu_computes_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

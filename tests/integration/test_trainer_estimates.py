@@ -54,7 +54,7 @@ async def test_models_are_known_by_name_by_file_and_not_at_all(school: School, s
     await start_room("trainer", env=ROOM)
     ask = school.client.estimates.EstimateTraining
     named = pb.EstimateTrainingRequest(architecture="Qwen/Qwen2.5-32B-Instruct", preset="dcu-k100ai-32b")
-    named.accelerator = "K100_AI"
+    named.accelerator, named.row_tokens = "K100_AI", 711.6
     told = (await ask(named)).estimate
     assert round(told.speed.tokens_per_second) == 1324
     assert [(each.field, each.value) for each in told.fastest] == [("batch_tokens", "16384")]

@@ -77,8 +77,19 @@ def _plain_layer(work: Workload, *, learns: bool) -> float:
     """GPT-2's: layer norms keep their inputs, the activation of the MLP is written as six operations."""
     shape, size = work.architecture, work.number_bytes
     kept = 2.0 * shape.hidden * size + (2 * shape.hidden * size if learns else 0)
-    kept += size * 3 * shape.hidden + size * shape.hidden + 4 * shape.heads
+    kept += size * 3 * shape.hidden + size * shape.hidden + _plain_scores(work)
     return kept + size * shape.ffn * (5 if learns else 4)
+
+
+def _plain_scores(work: Workload) -> float:
+    """Of GPT-2's attention; where it drops some, also the noise and what that left, and noise of the sums."""
+    shape, size = work.architecture, work.number_bytes
+    if work.device == ACCELERATOR:
+        return 4.0 * shape.heads + (2 * shape.hidden if shape.dropout else 0)
+    if shape.dropout:
+        # By torch's plain products, which compute in fp32.
+        return 3.0 * 4 * shape.heads * work.row_tokens + 2 * shape.hidden * size
+    return float(size * shape.heads * work.row_tokens) if _is_short(work) else 4.0 * shape.heads
 
 
 def _adapters(work: Workload) -> float:

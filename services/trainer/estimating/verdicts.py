@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 
 from services.trainer.estimating.accelerators import UNCONFIRMED
 from services.trainer.estimating.advice import REFUSE_SHARE, WARN_SHARE, Advice
 from services.trainer.estimating.estimates import TIGHT, Estimate
 
 GB = 1e9
+
+
+@dataclass(frozen=True)
+class Warn:
+    """Something to mind."""
+
+    reason: str
+    message: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def refusal(found: Estimate) -> str:
@@ -46,28 +56,32 @@ def remedy(advice: Advice | None) -> str:
     )
 
 
-def warnings_of(found: Estimate) -> list[str]:
+def warnings_of(found: Estimate) -> Iterator[Warn]:
     """What people should know before they believe an estimate."""
-    said = []
+    shape, device = found.work.architecture, found.hardware.accelerator
     if found.verdict == TIGHT:
-        said.append(
-            f"it needs more than {WARN_SHARE:.0%} of what is free; plans under that are known to hold"
+        yield Warn(
+            "MEMORY_TIGHT", f"it needs more than {WARN_SHARE:.0%} of what is free; less is known to hold"
         )
-    shape = found.work.architecture
     if shape.assumed:
-        said.append(f"layers of {shape.name} are not known; they are taken as Llama's")
+        words = f"layers of {shape.name} are not known; they are taken as Llama's"
+        yield Warn("ARCHITECTURE_ASSUMED", words, {"name": shape.name})
     if shape.experts:
-        said.append("estimates of mixtures of experts were not held against a measurement")
-    unsure = [name for name, source in found.hardware.accelerator.sources.items() if UNCONFIRMED in source]
+        yield Warn(
+            "MIXTURE_UNMEASURED", "estimates of mixtures of experts were not held against a measurement"
+        )
+    unsure = [name for name, source in device.sources.items() if UNCONFIRMED in source]
     if unsure:
-        name = found.hardware.accelerator.name
-        said.append(f"no datasheet of {name} confirms its {', '.join(unsure)}")
+        words = f"no datasheet of {device.name} confirms its {', '.join(unsure)}"
+        yield Warn("DATASHEET_MISSING", words, {"name": device.name})
     if not found.hardware.products_rate:
-        share = found.hardware.accelerator.efficiency
-        said.append(f"the speed takes {share:.0%} of the peak for products; a probe makes it a measurement")
+        share = f"{device.efficiency:.0%}"
+        words = f"products are taken to reach {share} of the peak; --products-tflops gives a measured rate"
+        yield Warn("RATE_ASSUMED", words, {"share": share})
     if found.disk_is_short:
-        said.append(disk_refusal(found))
-    return said
+        bytes_of = {"needed_bytes": found.disk.needed, "free_bytes": found.hardware.disk_free_bytes}
+        told = {name: str(round(value)) for name, value in bytes_of.items()}
+        yield Warn("DISK_SHORT", disk_refusal(found), told)
 
 
 def _place(found: Estimate) -> str:

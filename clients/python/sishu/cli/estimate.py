@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from sishu.cli.context import with_client
+from sishu.cli.failures import in_words
 from sishu.cli.find import find_model_of
 from sishu.cli.find_projects import find_project, is_id
 from sishu.cli.options import takes
@@ -158,7 +159,7 @@ def lines(found: pb.TrainingEstimate) -> Iterator[tuple[str, str]]:
     if found.fit == pb.TRAINING_FIT_DOES_NOT_FIT:
         yield say("estimate_nearest"), in_options(found.nearest) or say("estimate_none")
     for warning in found.warnings:
-        yield say("estimate_warning"), warning
+        yield say("estimate_warning"), in_words(warning.reason, warning.message, warning.metadata)
 
 
 def speed_lines(found: pb.TrainingEstimate) -> Iterator[tuple[str, str]]:

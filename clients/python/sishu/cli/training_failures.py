@@ -30,6 +30,12 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "从模型的 config.json 看不出它的形状：{why}",
     ),
     "NO_STEPS": ("训练还没有完成任何一步；请稍后再试",),
+    # Warnings of estimates.
+    "MEMORY_TIGHT": ("需要超过可用显存的 80%；低于它的估算才有把握",),
+    "ARCHITECTURE_ASSUMED": ("不认识 {name} 的层结构，按 Llama 估算",),
+    "MIXTURE_UNMEASURED": ("混合专家模型的估算没有与实测比较过",),
+    "DATASHEET_MISSING": ("{name} 的部分参数没有厂商资料证实",),
+    "RATE_ASSUMED": ("假定矩阵乘法达到峰值的 {share}；用 --products-tflops 给出实测速度",),
     # Faults of arguments.
     "CONFIG_UNREADABLE": ("第 {line} 行无法读取，文件应为 YAML 或 JSON：{message}",),
     "ARGUMENT_UNKNOWN": ("没有参数 {name}；是否想写 {meant}？", "没有参数 {name}；请去掉"),

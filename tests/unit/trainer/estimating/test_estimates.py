@@ -184,4 +184,5 @@ def test_an_estimate_is_told_whole() -> None:
     parts = sum(getattr(told.memory, each.name) for each in told.memory.DESCRIPTOR.fields)
     assert parts == pytest.approx(told.needed_bytes, abs=20)
     assert {each.field for each in told.nearest} >= {"deepspeed_stage"}
-    assert any("50%" in each for each in told.warnings)
+    assert [each.reason for each in told.warnings] == ["RATE_ASSUMED"]
+    assert "50%" in told.warnings[0].message

@@ -111,3 +111,18 @@ async def test_this_machine_is_seen_without_torch(tmp_path: Path) -> None:
     assert found.accelerator.is_cpu
     assert found.free == pytest.approx(free_of_machine(), rel=0.5)
     assert found.disk_free_bytes > 0
+
+
+async def test_torchs_devices_are_found_in_the_table_with_what_is_free_on_the_fullest(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    seen = [
+        {"name": name, "free_bytes": free, "total_bytes": 68_702_699_520, "bf16": True}
+        for name, free in (("K100_AI", 6e10), ("K100_AI", 5e10))
+    ]
+    python.write_text(f"#!/bin/sh\necho warning\necho '{json.dumps(seen)}'\n", encoding="utf-8")
+    python.chmod(0o755)
+    found = await hardware_here("cuda", python, tmp_path)
+    assert found.accelerator == find_accelerator("K100-AI")
+    assert (found.free, found.bf16) == (5e10, True)
+    python.write_text("#!/bin/sh\necho '[{\"name\": '\n", encoding="utf-8")
+    assert (await hardware_here("cuda", python, tmp_path)).accelerator.is_cpu

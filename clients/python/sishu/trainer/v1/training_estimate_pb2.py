@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(sishu/trainer/v1/training_estimate.proto\x12\x10sishu.trainer.v1\"\xe1\x04\n\x10TrainingEstimate\x12\x13\n\x0b\x61\x63\x63\x65lerator\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x65vices\x18\x02 \x01(\x05\x12*\n\x03\x66it\x18\x03 \x01(\x0e\x32\x1d.sishu.trainer.v1.TrainingFit\x12\x14\n\x0cneeded_bytes\x18\x04 \x01(\x03\x12\x12\n\nfree_bytes\x18\x05 \x01(\x03\x12\x31\n\x06memory\x18\x06 \x01(\x0b\x32!.sishu.trainer.v1.MemoryBreakdown\x12.\n\x05speed\x18\x07 \x01(\x0b\x32\x1f.sishu.trainer.v1.SpeedForecast\x12,\n\x04\x64isk\x18\x08 \x01(\x0b\x32\x1e.sishu.trainer.v1.DiskEstimate\x12\r\n\x05steps\x18\t \x01(\x05\x12\x0f\n\x07seconds\x18\n \x01(\x01\x12\x17\n\x0fparameter_count\x18\x0b \x01(\x03\x12!\n\x19trainable_parameter_count\x18\x0c \x01(\x03\x12\x1a\n\x12micro_batch_tokens\x18\r \x01(\x03\x12\x1e\n\x16recomputes_activations\x18\x0e \x01(\x08\x12\x11\n\tprecision\x18\x0f \x01(\t\x12/\n\x07\x66\x61stest\x18\x10 \x03(\x0b\x32\x1e.sishu.trainer.v1.ConfigChange\x12!\n\x19\x66\x61stest_tokens_per_second\x18\x11 \x01(\x01\x12/\n\x07nearest\x18\x12 \x03(\x0b\x32\x1e.sishu.trainer.v1.ConfigChange\x12\x10\n\x08warnings\x18\x13 \x03(\t\"\xea\x01\n\x0fMemoryBreakdown\x12\x15\n\rweights_bytes\x18\x01 \x01(\x03\x12\x17\n\x0fgradients_bytes\x18\x02 \x01(\x03\x12\x17\n\x0foptimizer_bytes\x18\x03 \x01(\x03\x12\x19\n\x11\x61\x63tivations_bytes\x18\x04 \x01(\x03\x12\x14\n\x0clogits_bytes\x18\x05 \x01(\x03\x12\x14\n\x0cgather_bytes\x18\x06 \x01(\x03\x12\x15\n\rbuffers_bytes\x18\x07 \x01(\x03\x12\x1b\n\x13\x66ragmentation_bytes\x18\x08 \x01(\x03\x12\x13\n\x0b\x66ixed_bytes\x18\t \x01(\x03\"\xa3\x02\n\rSpeedForecast\x12\x19\n\x11tokens_per_second\x18\x01 \x01(\x01\x12\x14\n\x0cstep_seconds\x18\x02 \x01(\x01\x12\x18\n\x10products_seconds\x18\x03 \x01(\x01\x12\x16\n\x0egather_seconds\x18\x04 \x01(\x01\x12\x16\n\x0ereduce_seconds\x18\x05 \x01(\x01\x12\x13\n\x0bstep_tokens\x18\x06 \x01(\x01\x12\x15\n\rmicro_batches\x18\x07 \x01(\x05\x12\x0b\n\x03mfu\x18\x08 \x01(\x01\x12\x0b\n\x03hfu\x18\t \x01(\x01\x12\x1d\n\x15model_flops_per_token\x18\n \x01(\x01\x12 \n\x18hardware_flops_per_token\x18\x0b \x01(\x01\x12\x10\n\x08measured\x18\x0c \x01(\x08\"|\n\x0c\x44iskEstimate\x12\x19\n\x11\x63heckpoints_bytes\x18\x01 \x01(\x03\x12\x13\n\x0bmodel_bytes\x18\x02 \x01(\x03\x12\x14\n\x0cmerged_bytes\x18\x03 \x01(\x03\x12\x12\n\nrows_bytes\x18\x04 \x01(\x03\x12\x12\n\nfree_bytes\x18\x05 \x01(\x03\",\n\x0c\x43onfigChange\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\xcb\x01\n\x0eMemoryEstimate\x12\x15\n\rtensors_bytes\x18\x01 \x01(\x03\x12\x14\n\x0cneeded_bytes\x18\x02 \x01(\x03\x12\x12\n\nfree_bytes\x18\x03 \x01(\x03\x12\x31\n\x06memory\x18\x04 \x01(\x0b\x32!.sishu.trainer.v1.MemoryBreakdown\x12\x1a\n\x12micro_batch_tokens\x18\x05 \x01(\x03\x12\x19\n\x11tokens_per_second\x18\x06 \x01(\x01\x12\x0e\n\x06\x66orced\x18\x07 \x01(\x08*y\n\x0bTrainingFit\x12\x1c\n\x18TRAINING_FIT_UNSPECIFIED\x10\x00\x12\x15\n\x11TRAINING_FIT_FITS\x10\x01\x12\x16\n\x12TRAINING_FIT_TIGHT\x10\x02\x12\x1d\n\x19TRAINING_FIT_DOES_NOT_FIT\x10\x03\x42\x41\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(sishu/trainer/v1/training_estimate.proto\x12\x10sishu.trainer.v1\"\x84\x05\n\x10TrainingEstimate\x12\x13\n\x0b\x61\x63\x63\x65lerator\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x65vices\x18\x02 \x01(\x05\x12*\n\x03\x66it\x18\x03 \x01(\x0e\x32\x1d.sishu.trainer.v1.TrainingFit\x12\x14\n\x0cneeded_bytes\x18\x04 \x01(\x03\x12\x12\n\nfree_bytes\x18\x05 \x01(\x03\x12\x31\n\x06memory\x18\x06 \x01(\x0b\x32!.sishu.trainer.v1.MemoryBreakdown\x12.\n\x05speed\x18\x07 \x01(\x0b\x32\x1f.sishu.trainer.v1.SpeedForecast\x12,\n\x04\x64isk\x18\x08 \x01(\x0b\x32\x1e.sishu.trainer.v1.DiskEstimate\x12\r\n\x05steps\x18\t \x01(\x05\x12\x0f\n\x07seconds\x18\n \x01(\x01\x12\x17\n\x0fparameter_count\x18\x0b \x01(\x03\x12!\n\x19trainable_parameter_count\x18\x0c \x01(\x03\x12\x1a\n\x12micro_batch_tokens\x18\r \x01(\x03\x12\x1e\n\x16recomputes_activations\x18\x0e \x01(\x08\x12\x11\n\tprecision\x18\x0f \x01(\t\x12/\n\x07\x66\x61stest\x18\x10 \x03(\x0b\x32\x1e.sishu.trainer.v1.ConfigChange\x12!\n\x19\x66\x61stest_tokens_per_second\x18\x11 \x01(\x01\x12/\n\x07nearest\x18\x12 \x03(\x0b\x32\x1e.sishu.trainer.v1.ConfigChange\x12\x33\n\x08warnings\x18\x13 \x03(\x0b\x32!.sishu.trainer.v1.EstimateWarning\"\xa6\x01\n\x0f\x45stimateWarning\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x41\n\x08metadata\x18\x03 \x03(\x0b\x32/.sishu.trainer.v1.EstimateWarning.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xea\x01\n\x0fMemoryBreakdown\x12\x15\n\rweights_bytes\x18\x01 \x01(\x03\x12\x17\n\x0fgradients_bytes\x18\x02 \x01(\x03\x12\x17\n\x0foptimizer_bytes\x18\x03 \x01(\x03\x12\x19\n\x11\x61\x63tivations_bytes\x18\x04 \x01(\x03\x12\x14\n\x0clogits_bytes\x18\x05 \x01(\x03\x12\x14\n\x0cgather_bytes\x18\x06 \x01(\x03\x12\x15\n\rbuffers_bytes\x18\x07 \x01(\x03\x12\x1b\n\x13\x66ragmentation_bytes\x18\x08 \x01(\x03\x12\x13\n\x0b\x66ixed_bytes\x18\t \x01(\x03\"\xa3\x02\n\rSpeedForecast\x12\x19\n\x11tokens_per_second\x18\x01 \x01(\x01\x12\x14\n\x0cstep_seconds\x18\x02 \x01(\x01\x12\x18\n\x10products_seconds\x18\x03 \x01(\x01\x12\x16\n\x0egather_seconds\x18\x04 \x01(\x01\x12\x16\n\x0ereduce_seconds\x18\x05 \x01(\x01\x12\x13\n\x0bstep_tokens\x18\x06 \x01(\x01\x12\x15\n\rmicro_batches\x18\x07 \x01(\x05\x12\x0b\n\x03mfu\x18\x08 \x01(\x01\x12\x0b\n\x03hfu\x18\t \x01(\x01\x12\x1d\n\x15model_flops_per_token\x18\n \x01(\x01\x12 \n\x18hardware_flops_per_token\x18\x0b \x01(\x01\x12\x10\n\x08measured\x18\x0c \x01(\x08\"|\n\x0c\x44iskEstimate\x12\x19\n\x11\x63heckpoints_bytes\x18\x01 \x01(\x03\x12\x13\n\x0bmodel_bytes\x18\x02 \x01(\x03\x12\x14\n\x0cmerged_bytes\x18\x03 \x01(\x03\x12\x12\n\nrows_bytes\x18\x04 \x01(\x03\x12\x12\n\nfree_bytes\x18\x05 \x01(\x03\",\n\x0c\x43onfigChange\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\xcb\x01\n\x0eMemoryEstimate\x12\x15\n\rtensors_bytes\x18\x01 \x01(\x03\x12\x14\n\x0cneeded_bytes\x18\x02 \x01(\x03\x12\x12\n\nfree_bytes\x18\x03 \x01(\x03\x12\x31\n\x06memory\x18\x04 \x01(\x0b\x32!.sishu.trainer.v1.MemoryBreakdown\x12\x1a\n\x12micro_batch_tokens\x18\x05 \x01(\x03\x12\x19\n\x11tokens_per_second\x18\x06 \x01(\x01\x12\x0e\n\x06\x66orced\x18\x07 \x01(\x08*y\n\x0bTrainingFit\x12\x1c\n\x18TRAINING_FIT_UNSPECIFIED\x10\x00\x12\x15\n\x11TRAINING_FIT_FITS\x10\x01\x12\x16\n\x12TRAINING_FIT_TIGHT\x10\x02\x12\x1d\n\x19TRAINING_FIT_DOES_NOT_FIT\x10\x03\x42\x41\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,18 +32,24 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sishu.trainer.v1.training_e
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\024dev.sishu.trainer.v1P\001Z\'sishu.dev/go/sishu/trainer/v1;trainerv1'
-  _globals['_TRAININGFIT']._serialized_start=1583
-  _globals['_TRAININGFIT']._serialized_end=1704
+  _globals['_ESTIMATEWARNING_METADATAENTRY']._loaded_options = None
+  _globals['_ESTIMATEWARNING_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_TRAININGFIT']._serialized_start=1787
+  _globals['_TRAININGFIT']._serialized_end=1908
   _globals['_TRAININGESTIMATE']._serialized_start=63
-  _globals['_TRAININGESTIMATE']._serialized_end=672
-  _globals['_MEMORYBREAKDOWN']._serialized_start=675
-  _globals['_MEMORYBREAKDOWN']._serialized_end=909
-  _globals['_SPEEDFORECAST']._serialized_start=912
-  _globals['_SPEEDFORECAST']._serialized_end=1203
-  _globals['_DISKESTIMATE']._serialized_start=1205
-  _globals['_DISKESTIMATE']._serialized_end=1329
-  _globals['_CONFIGCHANGE']._serialized_start=1331
-  _globals['_CONFIGCHANGE']._serialized_end=1375
-  _globals['_MEMORYESTIMATE']._serialized_start=1378
-  _globals['_MEMORYESTIMATE']._serialized_end=1581
+  _globals['_TRAININGESTIMATE']._serialized_end=707
+  _globals['_ESTIMATEWARNING']._serialized_start=710
+  _globals['_ESTIMATEWARNING']._serialized_end=876
+  _globals['_ESTIMATEWARNING_METADATAENTRY']._serialized_start=829
+  _globals['_ESTIMATEWARNING_METADATAENTRY']._serialized_end=876
+  _globals['_MEMORYBREAKDOWN']._serialized_start=879
+  _globals['_MEMORYBREAKDOWN']._serialized_end=1113
+  _globals['_SPEEDFORECAST']._serialized_start=1116
+  _globals['_SPEEDFORECAST']._serialized_end=1407
+  _globals['_DISKESTIMATE']._serialized_start=1409
+  _globals['_DISKESTIMATE']._serialized_end=1533
+  _globals['_CONFIGCHANGE']._serialized_start=1535
+  _globals['_CONFIGCHANGE']._serialized_end=1579
+  _globals['_MEMORYESTIMATE']._serialized_start=1582
+  _globals['_MEMORYESTIMATE']._serialized_end=1785
 # @@protoc_insertion_point(module_scope)

@@ -119,8 +119,8 @@ class TrainingEstimate(_message.Message):
         """Where it does not fit: what to change in the config to come to the nearest setting that does; empty where none does."""
 
     @_builtins.property
-    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Warnings for people: tables without a datasheet, layers that are taken for Llama's, a disk without room."""
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___EstimateWarning]:
+        """What to mind before believing it."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class TrainingEstimate(_message.Message):
         fastest: _abc.Iterable[Global___ConfigChange] | None = ...,
         fastest_tokens_per_second: _builtins.float = ...,
         nearest: _abc.Iterable[Global___ConfigChange] | None = ...,
-        warnings: _abc.Iterable[_builtins.str] | None = ...,
+        warnings: _abc.Iterable[Global___EstimateWarning] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["disk", b"disk", "memory", b"memory", "speed", b"speed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -152,6 +152,58 @@ class TrainingEstimate(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TrainingEstimate: _TypeAlias = TrainingEstimate  # noqa: Y015
+
+@_typing.final
+class EstimateWarning(_message.Message):
+    """EstimateWarning is something that makes an estimate less sure, or a run less likely to end well."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """`MEMORY_TIGHT`, `ARCHITECTURE_ASSUMED`, `MIXTURE_UNMEASURED`, `DATASHEET_MISSING`, `RATE_ASSUMED` or `DISK_SHORT`."""
+    message: _builtins.str
+    """The same for people."""
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The variable parts of the message."""
+
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "metadata", b"metadata", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateWarning: _TypeAlias = EstimateWarning  # noqa: Y015
 
 @_typing.final
 class MemoryBreakdown(_message.Message):
