@@ -143,13 +143,13 @@ class EngineRun:
         return seen
 
     async def _with_enough_memory(self) -> RunLog:
-        try:
-            return await self._once()
-        except SishuError as error:
-            if error.reason != LACK:
-                raise
-            await self._plan_anew(error)
-        return await self._once()
+        while True:
+            try:
+                return await self._once()
+            except SishuError as error:
+                if error.reason != LACK:
+                    raise
+                await self._plan_anew(error)
 
     async def _plan_anew(self, error: SishuError) -> None:
         """Have the engine begin with less at a time.

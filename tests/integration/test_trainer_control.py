@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from sishu.errors import ApiError
+from sishu.trainer.v1 import model_service_pb2 as models
 from sishu.trainer.v1 import training_run_pb2, worker_pb2
 from sishu.trainer.v1 import training_service_pb2 as runs
 from sishu.trainer.v1.worker_service_pb2 import ListWorkersRequest
@@ -121,7 +122,7 @@ async def test_a_run_goes_on_on_another_machine_and_keeps_what_it_is_told_to(
     assert done == set(range(1, STEPS + 1))
     kept = await checkpoints(school, run.id)
     assert len(kept) <= 1
-    await school.client.models.DeleteModel(basis.models.DeleteModelRequest(id=run.model_id))
+    await school.client.models.DeleteModel(models.DeleteModelRequest(id=run.model_id))
     await school.client.training.DeleteTrainingRun(runs.DeleteTrainingRunRequest(id=run.id))
     async with school.stores.storage() as storage:
         assert await storage.delete_prefix(f"runs/{run.project_id}/{run.id}/") == 0
@@ -274,7 +275,7 @@ held = []
 
 def fault(run, step):
     if not run.spec.micro_tokens or os.environ.get("ALWAYS"):
-        held.append(bytearray(b"x") * 1_500_000_000)
+        held.append(bytearray(b"x") * 1_000_000_000)
         time.sleep(60)
 """
 REFUSED = """
@@ -322,11 +323,11 @@ async def test_a_run_that_lacks_memory_goes_on_with_less_once(
     assert await room.stop() == 0
 
     # Memory that is had and not only asked for; and it is too much again.
-    limit = {"SISHU_TRAINER_MEMORY_BYTES": "1600000000", "ALWAYS": "1"}
+    limit = {"SISHU_TRAINER_MEMORY_BYTES": "1200000000", "ALWAYS": "1"}
     await start_trainer(env=with_fault(tmp_path, GREEDY, **limit))
     run = await school.run_in((await school.create_run(base)).id, FAILED)
     assert (run.failure.code, run.failure.reason) == ("FAILED_PRECONDITION", "OUT_OF_MEMORY")
-    assert "more than the 1.49 GiB of SISHU_TRAINER_MEMORY_BYTES" in run.failure.message
+    assert "more than the 1.12 GiB of SISHU_TRAINER_MEMORY_BYTES" in run.failure.message
     assert "tried with micro batches of at most 64 tokens" in run.failure.message
     assert (await kinds(school, run.id)).count("memory_replanned") == 1
     assert school.engines() == []

@@ -6,9 +6,10 @@ import dataclasses
 
 import pytest
 
-from services.trainer.engine import loop
+from services.trainer.engine import loop, recovery
 from services.trainer.engine.packing import parted
 from services.trainer.engine.run import run
+from services.trainer.engine.state import Run
 from services.trainer.engine.stopping import StopSignal
 from tests.unit.trainer.engine.tiny import MakeSpec, events_of
 
@@ -30,9 +31,9 @@ def test_a_run_may_go_on_in_smaller_parts_and_learns_the_same(make_spec: MakeSpe
     parts = dataclasses.replace(whole, output_dir=whole.output_dir.parent / "parts")
     # As an engine that was killed after its third step.
     stopping = StopSignal()
-    real = loop.save_sound
+    real = recovery.save_sound
 
-    def save_and_stop(state: loop.Run) -> None:
+    def save_and_stop(state: Run) -> None:
         real(state)
         stopping.requested = True
 
