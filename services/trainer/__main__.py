@@ -73,7 +73,7 @@ def build(parts: Parts) -> Built:
     sampler = Sampler(config.sample_seconds, Programs(SMI_SECONDS))
     parts.metrics.registry.register(DeviceMetrics(sampler))
     prober = Prober(config.engine_python, config.device, sampler, environment)
-    maker = RegistryWorker(parts, store, registry, cards, folders, config)
+    maker = RegistryWorker(parts, store, registry, cards, folders, worker)
     return Built(
         servicers=[
             Servicer(

@@ -28,7 +28,8 @@ def make_model(folder: Path, shape: dict[str, Any]) -> Path:
     marks = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
     config = AutoConfig.for_model(**shape, **marks, bos_token_id=None)
     torch.manual_seed(0)
-    AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)  # type: ignore[no-untyped-call]  # it has no types
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

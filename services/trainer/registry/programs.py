@@ -16,7 +16,12 @@ STOP_SECONDS = 5.0
 
 
 async def answer_of(
-    python: Path, program: str, arguments: Sequence[str], work: Path, reason: str
+    python: Path,
+    program: str,
+    arguments: Sequence[str],
+    work: Path,
+    reason: str,
+    environment: Mapping[str, str] | None = None,
 ) -> Mapping[str, Any]:
     """Run a program to its end; return the JSON object on its last line.
 
@@ -26,6 +31,7 @@ async def answer_of(
         arguments: what it takes.
         work: folder for its log.
         reason: of the error where its input is at fault.
+        environment: variables beside those of this process.
 
     Raises:
         InvalidArgument: what it was given is at fault.
@@ -35,7 +41,7 @@ async def answer_of(
     """
     (work / LOG_NAME).unlink(missing_ok=True)
     command = [str(python), "-m", f"{ENGINE}.{program}", *arguments]
-    async with engine(command, work, STOP_SECONDS) as process:
+    async with engine(command, work, STOP_SECONDS, environment) as process:
         code = await process.wait()
     said = await asyncio.to_thread(last_line, work)
     if code:

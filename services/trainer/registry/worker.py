@@ -17,9 +17,8 @@ from services.runtime.jobs import Item, ItemClosed
 from services.runtime.room import Parts
 from services.runtime.storage import Storage, file_info
 from services.trainer import artifacts, bases
-from services.trainer.config import TrainerConfig
 from services.trainer.guarding import AWAY, patiently, telling, unless, until_closed
-from services.trainer.leases import Lease, this_device
+from services.trainer.leases import Lease, renewed
 from services.trainer.models import HUB_ID, Made, Model, ModelFile, digest_of
 from services.trainer.registry.cards import CARD, Cards
 from services.trainer.registry.folders import Folders
@@ -27,6 +26,8 @@ from services.trainer.registry.making import GGUF_FOLDER, Merge, Upload, prefix_
 from services.trainer.registry.programs import answer_of
 from services.trainer.registry.store import RegistryStore
 from services.trainer.store import Store
+from services.trainer.workers.devices import environment
+from services.trainer.workers.registration import ThisWorker
 
 log = structlog.get_logger()
 
@@ -41,24 +42,27 @@ class RegistryWorker:
         registry: RegistryStore,
         cards: Cards,
         folders: Folders,
-        config: TrainerConfig,
+        worker: ThisWorker,
     ) -> None:
         self._jobs = parts.jobs
         self._store = store
         self._registry = registry
         self._cards = cards
         self._storage: Storage = parts.storage
-        self._config = config
+        self._config = worker.config
         self._folders = folders
-        self._lease_seconds = parts.config.heartbeat_seconds
+        self._worker = worker
 
     async def merge_model(self, item: Item) -> None:
         """Merge an adapter into its base, and store the model that comes out."""
         model, wish = await self._store.get_model(item.resource_id), Merge(**item.payload)
-        async with self._working(item) as (work, say), self._device(item, wish):
-            await unless(self._merge(item, model, wish, work, say), until_closed(self._jobs, item.job_id))
+        async with self._working(item) as (work, say), self._device(item, wish) as seen:
+            merging = self._merge(item, model, wish, work, say, seen)
+            await unless(merging, until_closed(self._jobs, item.job_id))
 
-    async def _merge(self, item: Item, model: Model, wish: Merge, work: Path, say: bases.Say) -> None:
+    async def _merge(
+        self, item: Item, model: Model, wish: Merge, work: Path, say: bases.Say, seen: Mapping[str, str]
+    ) -> None:
         adapter = await self._store.get_model(wish.adapter_id)
         base = await self._store.get_model(adapter.base_model_id or "")
         base_folder = await self._folders.whole(base, say)
@@ -69,7 +73,7 @@ class RegistryWorker:
         device = "cpu" if wish.device == "cpu" else self._config.device
         arguments = [str(base_folder), str(folder), str(made), "--precision", wish.precision]
         arguments += ["--shard-bytes", str(wish.shard_bytes), "--device", device]
-        told = await self._answer("merge", arguments, work, "MERGE_UNSUPPORTED")
+        told = await self._answer("merge", arguments, work, "MERGE_UNSUPPORTED", seen)
         say(f"storing the model, whose logits differ by {told['logit_error']:.2g} from base and adapter")
         await self._keep(item, model, made, adapter.renderer_sha256, told)
 
@@ -208,8 +212,15 @@ class RegistryWorker:
         facts = (base.architecture, int(told["parameters"]), digest_of(files), base.chat_template_sha256)
         return Made("adapter", files, *facts, base.context_length, renderer_sha256)
 
-    async def _answer(self, program: str, arguments: list[str], work: Path, reason: str) -> Mapping[str, Any]:
-        return await answer_of(self._config.engine_python, program, arguments, work, reason)
+    async def _answer(
+        self,
+        program: str,
+        arguments: list[str],
+        work: Path,
+        reason: str,
+        seen: Mapping[str, str] | None = None,
+    ) -> Mapping[str, Any]:
+        return await answer_of(self._config.engine_python, program, arguments, work, reason, seen)
 
     @asynccontextmanager
     async def _working(self, item: Item) -> AsyncIterator[tuple[Path, bases.Say]]:
@@ -235,36 +246,27 @@ class RegistryWorker:
                 await self._storage.delete_prefix(f"models/{item.project_id}/{item.resource_id}/")
 
     @asynccontextmanager
-    async def _device(self, item: Item, wish: Merge) -> AsyncIterator[None]:
-        """Hold the trainer's device where the merge is to be there.
+    async def _device(self, item: Item, wish: Merge) -> AsyncIterator[Mapping[str, str]]:
+        """Hold a device of this worker where the merge is to be on one; variables that show it alone.
 
         Raises:
-            Unavailable: a run has it; the item is handed out again.
+            Unavailable: runs have all; the item is handed out again.
         """
         if wish.device == "cpu":
-            yield
+            yield {}
             return
-        device = this_device(self._config.device)
-        lease = Lease(self._store.pool, device, item.resource_id, self._lease_seconds)
-        if not await lease.take():
+        devices = await self._worker.devices()
+        lease = Lease(self._store.pool, self._worker.claimant, item.resource_id)
+        if not await lease.take([device.id for device in devices], 1):
             raise Unavailable(
-                "DEVICES_BUSY", f"waiting for a device: {device.name} on {device.host} is taken"
+                "DEVICES_BUSY", f"waiting for a device: none on {self._worker.claimant.host} is free"
             )
-        renewing = asyncio.create_task(_renew(lease, self._lease_seconds))
         try:
-            yield
+            async with renewed(lease):
+                yield environment([device for device in devices if device.id in lease.devices])
         finally:
-            renewing.cancel()
-            await asyncio.wait({renewing})
             with contextlib.suppress(*AWAY):
                 await lease.release()
-
-
-async def _renew(lease: Lease, seconds: float) -> None:
-    while True:
-        await asyncio.sleep(seconds / 4)
-        with contextlib.suppress(*AWAY):
-            await lease.renew()
 
 
 def check_named_base(folder: Path, base: Model) -> None:

@@ -394,7 +394,7 @@ def test_without_a_config_nothing_can_be_trained_by_mistake() -> None:
 
 async def test_the_service_answers_with_config_notes_and_faults() -> None:
     nothing: Any = None  # neither rpc needs a store
-    servicer = TrainingServicer(nothing, nothing, nothing, "1", nothing)
+    servicer = TrainingServicer(nothing, nothing, nothing, nothing, "1", nothing)
     request = pb.TranslateTrainingConfigRequest(text=LORA_SFT)
     told = (await servicer.TranslateTrainingConfig(request, nothing)).translation
     assert (told.config.step_rows, told.config.learning_rate, len(told.errors)) == (8, 1e-4, 0)
