@@ -73,6 +73,13 @@ PAUSED = """
 """
 
 
+class Nothing:
+    """A database without rows."""
+
+    async def fetch(self, *_: object) -> list[Any]:
+        return []
+
+
 @dataclass
 class Stub:
     """All stores of a desk, in memory."""
@@ -86,12 +93,14 @@ class Stub:
     freed: list[int] = field(default_factory=list)
     """How many checkpoints were stored when the devices were given back."""
     holder: str = "h"
+    environment: dict[str, str] = field(default_factory=dict)
+    pool: Nothing = field(default_factory=Nothing)
 
     @property
     def same(self) -> Stub:
         return self
 
-    store = storage = events = checkpoints = plans = jobs = same
+    store = storage = events = checkpoints = plans = files = jobs = same
 
     async def save_progress(self, *_: object) -> None: ...
 
@@ -128,6 +137,8 @@ class Stub:
     async def put_bytes(self, key: str, data: bytes, _media_type: str = "") -> ObjectInfo:
         self.objects[key] = data
         return ObjectInfo(len(data), "")
+
+    async def keep_what_there_is(self, _run: object) -> None: ...
 
     async def free_devices(self) -> None:
         self.freed.append(len(self.stored))

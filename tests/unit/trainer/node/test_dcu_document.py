@@ -38,10 +38,9 @@ PLANS = {1: PRESETS["dcu-k100ai-32b"].estimate, 2: PRESETS["dcu-k100ai-32b-fast"
 @pytest.mark.parametrize("row", PLANS)
 def test_the_figures_of_the_example_are_the_plans(row: int) -> None:
     speed, memory = PLANS[row].speed, PLANS[row].memory
-    waited = speed.gather_seconds + speed.reduce_seconds
     assert rows_under("32B on eight cards")[row][1:] == [
         str(speed.micro_batches),
-        *(f"{each:.0f} s" for each in (waited, speed.products_seconds, speed.step_seconds)),
+        *(f"{each:.0f} s" for each in (speed.gather_seconds, speed.products_seconds, speed.step_seconds)),
         f"{speed.tokens_per_second:,.0f}",
         f"{speed.hfu:.0%}".replace("%", " %"),
         f"{memory.total / 1e9:.1f} GB",
