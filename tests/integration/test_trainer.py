@@ -357,24 +357,29 @@ async def check_deletion(school: School, run: training_run_pb2.TrainingRun, base
     assert caught.value.reason == "TRAINING_RUN_IN_USE"
     assert (await school.run(run.id)).state == SUCCEEDED
     await school.client.models.DeleteModel(models.DeleteModelRequest(id=run.model_id))
-    # Of a run so short, a checkpoint may or may not have got into the bucket.
-    async with school.stores.pool("trainer") as pool:
-        stored = await Checkpoints(pool).of_run(run.id)
-    assert all(checkpoint.complete for checkpoint in stored)
-    objects = 4 + sum(len(checkpoint.files) for checkpoint in stored)
+    objects = 4 + await checkpoint_objects(school, run.id)
     assert (await school.client.training.DeleteTrainingRun(doomed)).deleted_objects == objects
     assert not school.work(run.id).exists()
     await check_project_deletion(school, base)
 
 
+async def checkpoint_objects(school: School, run_id: str) -> int:
+    """Objects of a run's checkpoints: of a run so short, one may or may not have got into the bucket."""
+    async with school.stores.pool("trainer") as pool:
+        stored = await Checkpoints(pool).of_run(run_id)
+    assert all(checkpoint.complete for checkpoint in stored)
+    return sum(len(checkpoint.files) for checkpoint in stored)
+
+
 async def check_project_deletion(school: School, base: model_pb2.Model) -> None:
-    await school.run_in((await school.create_run(base)).id, SUCCEEDED)
+    run = await school.run_in((await school.create_run(base)).id, SUCCEEDED)
+    objects = 4 + await checkpoint_objects(school, run.id)
     answer = await school.client.project_data("trainer").DeleteProjectData(
         DeleteProjectDataRequest(project_id=school.project_id)
     )
     assert answer.deleted_rows["trainer.models"] == 2
     assert answer.deleted_rows["trainer.training_runs"] == 1
-    assert answer.deleted_objects == answer.deleted_rows["trainer.model_files"] + 4 > 4
+    assert answer.deleted_objects == answer.deleted_rows["trainer.model_files"] + objects > objects
     async with school.stores.pool("trainer") as pool:
         for table in ("models", "model_files", "training_runs", "training_steps", "jobs", "job_items"):
             assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0, table
