@@ -64,7 +64,7 @@ class TrainerMetrics:
         )
         self.uploaded = Counter(
             "sishu_trainer_uploaded_bytes_total",
-            "Bytes stored in the bucket, by what they are of: model, record",
+            "Bytes stored in the bucket, by what they are of: model, record, checkpoint",
             ["kind"],
             registry=registry,
         )

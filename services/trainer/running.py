@@ -9,6 +9,7 @@ import time
 from asyncio.subprocess import Process
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -117,7 +118,13 @@ class EngineRun:
     def __post_init__(self) -> None:
         desk = self.desk
         self.uploader = Uploader(
-            desk.storage, desk.checkpoints, self.run, self.work, self.lease.holder, self._tell_one
+            desk.storage,
+            desk.checkpoints,
+            self.run,
+            self.work,
+            self.lease.holder,
+            self._tell_one,
+            partial(desk.metrics.stored, "checkpoint"),
         )
 
     async def until_finished(self) -> RunLog:

@@ -40,6 +40,7 @@ class Uploader:
         work: its folder.
         holder: of the lease by which this worker has the run.
         tell: takes what happens.
+        count: takes the bytes of what is stored.
     """
 
     storage: Storage
@@ -48,6 +49,7 @@ class Uploader:
     work: Path
     holder: str
     tell: Tell
+    count: Callable[[int], None] = lambda size: None
     _seen: Mapping[int, str] = field(default_factory=dict)
     """What was on this machine when all was done last."""
     _trouble: str = ""
@@ -134,6 +136,7 @@ class Uploader:
         await self.checkpoints.complete(checkpoint_id, uploaded, self.holder)
         self._trouble = ""
         size = sum(file.size_bytes for file in uploaded)
+        self.count(size)
         log.info("checkpoint_stored", run_id=self.run.id, step=step, size_bytes=size)
         await self.tell(
             RunEvent(

@@ -231,3 +231,8 @@ async def test_a_paused_engine_has_time_for_its_checkpoint_which_is_stored_when_
     assert (stub.stored, stub.freed) == ([7], [0])
     names = sorted(key.partition("/checkpoint/")[2] for key in stub.objects if "/checkpoint/" in key)
     assert names == ["manifest.json", "state.json"]
+    told = [one for family in stub.metrics.uploaded.collect() for one in family.samples]
+    size = sum(len(data) for key, data in stub.objects.items() if "checkpoints/step-" in key)
+    assert [(one.labels["kind"], one.value) for one in told if one.name.endswith("_total")] == [
+        ("checkpoint", size)
+    ]
