@@ -281,7 +281,7 @@ def ceiling(known: Concurrency, tick: Tick, now: float) -> Concurrency:
     if not is_full or now - known.since < CLEAN_SECONDS:
         return known
     limit = min(known.limit + known.step, 2 * known.limit + 1)
-    return new_round(known, now, limit=limit, step=4 * known.step)
+    return new_round(known, now, limit=limit, step=min(4 * known.step, MOST_LIMIT))
 
 
 def rest(known: Concurrency) -> float:

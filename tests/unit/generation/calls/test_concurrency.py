@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.generation.calls.concurrency import MOST_LIMIT, PHASES, RAISE, Concurrency, Tick, advance
-from services.generation.calls.endpoint_store import known_of, stored
+from services.generation.calls.endpoint_store import known_of, limited, stored
 from services.generation.calls.sharing import Demand, free_of, share_of
 from tests.unit.generation.calls.servers import Simulation
 
@@ -121,6 +122,14 @@ def test_at_the_highest_limit_of_all_a_server_that_becomes_faster_is_no_error(se
         assert known.limit == MOST_LIMIT
 
 
+def test_a_ceiling_above_a_hard_limit_stays_a_number_that_is_stored() -> None:
+    known = Concurrency(limit=32.0, phase="ceiling", before=100.0)
+    for second in range(1000):
+        known = limited(advance(known, Tick(known.round, 0, 0.0, 0, 32.0, 100.0), float(second)), 32)
+        known = known_of(json.loads(json.dumps(stored(known), allow_nan=False)))
+    assert known.limit == 32
+
+
 def test_calls_that_a_coarse_clock_calls_instant_are_no_error() -> None:
     known = Concurrency()
     for second in range(20):
@@ -136,6 +145,7 @@ ticks = st.builds(
     refused=st.integers(0, 50),
     in_flight=st.floats(0, 5000),
     demand=st.floats(0, 5000),
+    timed_out=st.integers(0, 50),
 )
 
 
@@ -160,7 +170,7 @@ def test_whatever_is_seen_the_limit_is_at_least_one_call_and_never_without_bound
     for second, tick in enumerate(seen):
         known = advance(known, replace(tick, round=known.round if tick.round < 30 else tick.round), second)
         assert 1 <= known.limit <= MOST_LIMIT
-        assert known_of(stored(known)) == known
+        assert known_of(json.loads(json.dumps(stored(known), allow_nan=False))) == known
 
 
 WANTED = st.tuples(st.integers(0, 600), st.integers(0, 3))
