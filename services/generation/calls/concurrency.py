@@ -48,6 +48,9 @@ LEAST_SECONDS = 1e-4
 """What a call takes at least, by whatever clock."""
 CLEAN_SECONDS = 0.5
 """A server that refuses does so at once: a ceiling without a refusal for so long holds."""
+BEYOND = 2.0
+"""So many times the highest limit that was refused there is no ceiling any more: the server refused for
+another reason, or bears far more by now."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Concurrency:
         calls: calls measured in this round.
         seconds: sum of how long they took.
         timed_out: calls of this round of which nothing came in time.
-        before: the limit that this one is measured against.
+        before: the limit that this one is measured against; under a ceiling, the highest that was refused.
         rate: calls a second at that limit; 0 before any was measured.
         usual: seconds of a call at a held limit; 0 before any was measured.
         least: seconds of a call without a queue, the fewest seen.
@@ -269,18 +272,25 @@ def back(known: Concurrency, now: float) -> Concurrency:
 
 def cut(known: Concurrency, tick: Tick, now: float) -> Concurrency:
     """Below what the server refused: each refused call has given its place up already."""
+    before = max(known.before, known.limit) if known.phase == "ceiling" else known.limit
     limit = min(known.limit, float(known.allowed)) - tick.refused
-    return new_round(known, now, limit=limit, phase="ceiling", step=1.0, probed=now)
+    return new_round(known, now, limit=limit, phase="ceiling", before=before, step=1.0, probed=now)
 
 
 def ceiling(known: Concurrency, tick: Tick, now: float) -> Concurrency:
-    """Stay below a ceiling for a while, then try it in steps that grow while nothing is refused."""
+    """Stay below a ceiling for a while, then try it in steps that grow while nothing is refused.
+
+    Far above it, go by the rate again: the server may let calls wait now, and refuse none. At the limit that
+    was refused, that rate was at most the one without a queue.
+    """
     is_full = tick.in_flight >= known.allowed - 0.5
     if known.step == 1.0 and now - known.probed < rest(known):
         return known
     if not is_full or now - known.since < CLEAN_SECONDS:
         return known
     limit = min(known.limit + known.step, 2 * known.limit + 1)
+    if limit > BEYOND * known.before:
+        return new_round(known, now, phase="ramp", rate=known.before / known.least)
     return new_round(known, now, limit=limit, step=min(4 * known.step, MOST_LIMIT))
 
 

@@ -38,6 +38,7 @@ class Simulation:
         seconds: mean of what it takes for one, by time.
         jitter: share by which that differs from call to call.
         refuses: whether it refuses what is beyond its capacity; else it lets it wait.
+        refuses_until: when it begins to let it wait nonetheless.
         batches: calls at once at which each takes twice as long, as on a GPU; 0 where it does not batch.
         fixed: a limit that never changes; 0 for one that finds itself.
         callers: who want to call.
@@ -48,6 +49,7 @@ class Simulation:
     seconds: Callable[[float], float] = lambda _: 0.5
     jitter: float = 0.1
     refuses: bool = False
+    refuses_until: float = math.inf
     batches: int = 0
     fixed: int = 0
     callers: int = 512
@@ -97,7 +99,8 @@ class Simulation:
 
     def _fill(self) -> None:
         while self._in_flight < self._share and self._in_flight + self._resting < self.callers:
-            if self.refuses and self._busy >= self.capacity(self.now):
+            refuses = self.refuses and self.now < self.refuses_until
+            if refuses and self._busy >= self.capacity(self.now):
                 self._refuse()
             else:
                 self._in_flight += 1

@@ -97,6 +97,14 @@ def test_a_server_that_loses_a_call_now_and_then_is_asked_for_as_much() -> None:
     assert known.allowed >= 100
 
 
+def test_a_server_that_refuses_no_more_and_lets_calls_wait_is_not_asked_for_ever_more() -> None:
+    server: dict[str, Any] = {"capacity": lambda _: 4, "seconds": lambda _: 20.0, "patience": 300.0}
+    found = Simulation(refuses=True, refuses_until=600.0, **server).run(3600)
+    assert found.served >= 0.9 * 3600 * 4 / 20
+    assert max(found.limits(600, 3600)) < 30
+    assert found.timed_out == 0
+
+
 def test_a_single_slot_is_used_whole() -> None:
     server: dict[str, Any] = {"capacity": lambda _: 1, "refuses": True}
     found = Simulation(**server).run(120)
