@@ -90,7 +90,7 @@ class Concurrency:
         timed_out: calls of this round of which nothing came in time.
         before: the limit that this one is measured against; under a ceiling, the highest that was refused.
         rate: calls a second at that limit; 0 before any was measured.
-        usual: seconds of a call at a held limit; 0 before any was measured.
+        usual: seconds of a call at a held limit, or in the first of two rounds of a raised one; 0 for none.
         least: seconds of a call without a queue, the fewest seen.
         step: by how much a ceiling is tried next.
         probed: when the limit was last tried against another, seconds.
@@ -153,10 +153,12 @@ def advance(known: Concurrency, tick: Tick, now: float) -> Concurrency:
 
 
 def needed(known: Concurrency) -> float:
-    """Calls that a round must see: few where much is at stake, more to tell small gains."""
-    if known.phase == "ramp":
-        return max(8.0, known.limit / 2)
-    return max(64.0, 2 * known.limit) if known.phase == "raise" else max(32.0, known.limit)
+    """Calls that a round must see: few where much is at stake, more to tell small gains.
+
+    Those that end in a round are its shorter ones, the more so the fewer it waits for: only rounds that wait
+    for as many can be held against each other.
+    """
+    return max(8.0, known.limit / 2) if known.phase == "ramp" else max(32.0, known.limit)
 
 
 def new_round(known: Concurrency, now: float, **changes: float | str) -> Concurrency:
@@ -229,19 +231,21 @@ def tried(known: Concurrency, now: float, phase: str, limit: float, mean: float)
     limit = min(MOST_LIMIT, max(1.0, limit))
     if limit == known.limit:
         return held(known, now, limit, least)
-    return new_round(
-        known, now, limit=limit, phase=phase, before=known.limit, rate=rate, least=least, probed=now
-    )
+    known = replace(known, before=known.limit, rate=rate, usual=0.0, least=least)
+    return new_round(known, now, limit=limit, phase=phase, probed=now)
 
 
 def raised(known: Concurrency, now: float) -> Concurrency:
-    """Keep a higher limit that brings more, and try the next; else go back."""
-    rate = known.limit / known.mean
+    """Keep a higher limit that brings more in two rounds, and try the next; else go back."""
+    if not known.usual:
+        return new_round(known, now, usual=known.mean)
+    mean = (known.usual + known.mean) / 2
+    rate = known.limit / mean
     if rate < GAINS * known.rate:
         return back(known, now)
     if gained(known, rate) > WELL:
-        return tried(known, now, "ramp", STEEP * known.limit, known.mean)
-    return tried(known, now, "raise", RAISE * known.limit + 1, known.mean)
+        return tried(known, now, "ramp", STEEP * known.limit, mean)
+    return tried(known, now, "raise", RAISE * known.limit + 1, mean)
 
 
 def lowered(known: Concurrency, now: float) -> Concurrency:

@@ -37,10 +37,12 @@ class Simulation:
         capacity: calls that the server works on at once, by time; it bears any number where it batches.
         seconds: mean of what it takes for one, by time.
         jitter: share by which that differs from call to call.
+        uneven: whether it differs as widely as answers of a few words and of a page, in place of `jitter`.
         refuses: whether it refuses what is beyond its capacity; else it lets it wait.
         refuses_until: when it begins to let it wait nonetheless.
         batches: calls at once at which each takes twice as long, as on a GPU; 0 where it does not batch.
         fixed: a limit that never changes; 0 for one that finds itself.
+        start: what is known at first.
         callers: who want to call.
         patience: seconds after which a call without an answer is given up.
     """
@@ -48,10 +50,12 @@ class Simulation:
     capacity: Capacity
     seconds: Callable[[float], float] = lambda _: 0.5
     jitter: float = 0.1
+    uneven: bool = False
     refuses: bool = False
     refuses_until: float = math.inf
     batches: int = 0
     fixed: int = 0
+    start: Concurrency = field(default_factory=Concurrency)
     callers: int = 512
     patience: float = math.inf
     seed: int = 1
@@ -67,7 +71,7 @@ class Simulation:
         self._random = random.Random(self.seed)  # noqa: S311  # the same each time
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
-        self._known = replace(Concurrency(), limit=float(self.fixed or Concurrency().limit))
+        self._known = replace(self.start, limit=float(self.fixed or self.start.limit))
         self._share = self._known.allowed
         self._in_flight = self._busy = self._resting = 0
         self._queue: deque[Call] = deque()
@@ -131,7 +135,9 @@ class Simulation:
 
     def _duration(self) -> float:
         slower = 1 + self._busy / self.batches if self.batches else 1.0
-        return self.seconds(self.now) * slower * (1 + self._random.uniform(-self.jitter, self.jitter))
+        uneven, jitter = self.uneven, self.jitter
+        factor = self._random.expovariate(1) if uneven else 1 + self._random.uniform(-jitter, jitter)
+        return self.seconds(self.now) * slower * factor
 
     def _end(self, call: Call) -> None:
         if call.state == "over":

@@ -78,6 +78,14 @@ def test_answers_that_become_longer_do_not_lower_the_rate() -> None:
     assert Simulation(**server).run(180).served >= 0.95 * best_fixed(180, (32, 48, 64), **server)
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_server_that_bears_more_is_asked_for_more_however_uneven_its_answers(seed: int) -> None:
+    start = Concurrency(limit=200.0, phase="hold")
+    server: dict[str, Any] = {"capacity": lambda _: 3000, "seconds": lambda _: 2.0, "uneven": True}
+    found = Simulation(callers=1000, start=start, seed=seed, **server).run(30)
+    assert max(found.limits(0, 30)) >= 1000
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize(("slots", "seconds", "patience"), [(1, 20, 120), (1, 60, 300), (4, 50, 120)])
 def test_a_slow_server_that_lets_calls_wait_is_not_asked_for_more_than_it_answers_in_time(
