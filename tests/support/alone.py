@@ -27,7 +27,7 @@ class Alone:
     async def report(self, endpoint: Endpoint, report: Report) -> Share:
         """Find the limit from this worker's reports."""
         seen = report.calls, report.seconds, report.refused
-        tick = Tick(report.round, *seen, report.in_flight, report.demand, report.timed_out)
+        tick = Tick(report.round, *seen, report.in_flight, report.demand, report.timed_out, report.answered)
         known = self.known.get(endpoint.id, Concurrency())
         now = time.monotonic()
         known = self.known[endpoint.id] = advance(known, tick, now)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 FIRST_LIMIT = 4.0
 MOST_LIMIT = 4096.0
@@ -65,6 +66,7 @@ class Tick:
         in_flight: calls in flight.
         demand: calls in flight and waiting.
         timed_out: calls of the round of which nothing came in time.
+        answered: calls of the round that were answered, measured or not.
     """
 
     round: int = 0
@@ -74,6 +76,7 @@ class Tick:
     in_flight: float = 0.0
     demand: float = 0.0
     timed_out: int = 0
+    answered: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class Concurrency:
         calls: calls measured in this round.
         seconds: sum of how long they took.
         timed_out: calls of this round of which nothing came in time.
+        answered: calls of this round that were answered.
         before: the limit that this one is measured against; under a ceiling, the highest that was refused.
         rate: calls a second at that limit; 0 before any was measured.
         usual: seconds of a call at a held limit, or in the first of two rounds of a raised one; 0 for none.
@@ -104,6 +108,7 @@ class Concurrency:
     calls: int = 0
     seconds: float = 0.0
     timed_out: int = 0
+    answered: int = 0
     before: float = FIRST_LIMIT
     rate: float = 0.0
     usual: float = 0.0
@@ -139,9 +144,13 @@ def advance(known: Concurrency, tick: Tick, now: float) -> Concurrency:
             calls=known.calls + tick.calls,
             seconds=known.seconds + tick.seconds,
             timed_out=known.timed_out + tick.timed_out,
+            answered=known.answered + tick.answered,
         )
-    if known.timed_out >= max(FEW_TIMED_OUT, MANY_TIMED_OUT * (known.calls + known.timed_out)):
+    if known.timed_out >= max(FEW_TIMED_OUT, MANY_TIMED_OUT * (known.answered + known.timed_out)):
         return held(known, now, known.limit / 2, known.least, LAST_PROBE)
+    if known.answered > 2 * needed(known):
+        # Rounds may last for days where nobody wants more, and a call be lost now and then.
+        known = replace(known, timed_out=0, answered=0)
     if known.phase == "ceiling":
         return ceiling(known, tick, now)
     if known.calls < needed(known):
@@ -164,7 +173,8 @@ def needed(known: Concurrency) -> float:
 def new_round(known: Concurrency, now: float, **changes: float | str) -> Concurrency:
     """The next round, with what changes."""
     limit = min(MOST_LIMIT, max(1.0, float(changes.pop("limit", known.limit))))
-    known = replace(known, limit=limit, round=known.round + 1, since=now, calls=0, seconds=0.0, timed_out=0)
+    unseen: dict[str, Any] = {"calls": 0, "seconds": 0.0, "timed_out": 0, "answered": 0}
+    known = replace(known, limit=limit, round=known.round + 1, since=now, **unseen)
     return replace(known, **changes)  # type: ignore[arg-type]  # every value fits its name
 
 

@@ -99,6 +99,7 @@ def tick_of(report: Report, demands: list[Demand]) -> Tick:
         sum(demand.in_flight for demand in demands),
         sum(demand.total for demand in demands),
         report.timed_out,
+        report.answered,
     )
 
 

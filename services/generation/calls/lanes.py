@@ -60,7 +60,7 @@ class Lane:
         self.used = now
         self._callers: dict[str, tuple[int, Limits]] = {}
         self._share = Share(-1, 0, 0.0)
-        self._calls, self._seconds, self._refused, self._timed_out = 0, 0.0, 0, 0
+        self._calls, self._seconds, self._refused, self._timed_out, self._answered = 0, 0.0, 0, 0, 0
         self._ended, self._ended_at, self._refused_at = 0, -math.inf, -math.inf
         self._paused_until = -math.inf
         self._usual_tokens, self._usual_seconds = USUAL_TOKENS, 0.0
@@ -144,6 +144,7 @@ class Lane:
         self._usual_tokens += (tokens - self._usual_tokens) / min(self._ended, 100)
         self._usual_seconds += (seconds - self._usual_seconds) / min(self._ended, 100)
         self._tokens_pace.spend(tokens - permit.tokens, now)
+        self._answered += permit.began_in == self._share.round
         if permit.round == self._share.round:
             self._calls += 1
             self._seconds += seconds
@@ -192,8 +193,9 @@ class Lane:
             self._pause(now),
             min(self.urgent, self.demand),
             self._timed_out,
+            self._answered,
         )
-        self._calls, self._seconds, self._refused, self._timed_out = 0, 0.0, 0, 0
+        self._calls, self._seconds, self._refused, self._timed_out, self._answered = 0, 0.0, 0, 0, 0
         return report
 
     def _pause(self, now: float) -> float:

@@ -25,6 +25,7 @@ class Report:
         pause_seconds: for how long the server wants to be left alone by everybody; 0 for not at all.
         urgent: of the calls that it has in flight or waiting, those that go first: somebody waits for them.
         timed_out: calls of the round that came to nothing, as the server took too long.
+        answered: calls of the round that were answered, measured or not.
     """
 
     round: int
@@ -36,6 +37,7 @@ class Report:
     pause_seconds: float = 0.0
     urgent: int = 0
     timed_out: int = 0
+    answered: int = 0
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ class Simulation:
         self._share = self._known.allowed
         self._in_flight = self._busy = self._resting = 0
         self._queue: deque[Call] = deque()
-        self._calls, self._seconds, self._refusals, self._given_up = 0, 0.0, 0, 0
+        self._calls, self._seconds, self._refusals, self._given_up, self._answered = 0, 0.0, 0, 0, 0
 
     def run(self, until: float) -> Simulation:
         """Run to a time, seconds."""
@@ -94,8 +94,8 @@ class Simulation:
         if not self.fixed:
             demand = self.callers
             seen = self._calls, self._seconds, self._refusals
-            tick = Tick(self._known.round, *seen, self._in_flight, demand, self._given_up)
-            self._calls, self._seconds, self._refusals, self._given_up = 0, 0.0, 0, 0
+            tick = Tick(self._known.round, *seen, self._in_flight, demand, self._given_up, self._answered)
+            self._calls, self._seconds, self._refusals, self._given_up, self._answered = 0, 0.0, 0, 0, 0
             self._known = advance(self._known, tick, self.now)
             self._share = self._known.allowed
         self.trace.append((self.now, self._known.limit))
@@ -146,6 +146,7 @@ class Simulation:
         self._busy -= 1
         self._in_flight -= 1
         self.served += 1
+        self._answered += call.round == self._known.round
         if call.measured == self._known.round:
             self._calls += 1
             self._seconds += self.now - call.began

@@ -101,8 +101,19 @@ def test_a_slow_server_that_lets_calls_wait_is_not_asked_for_more_than_it_answer
 def test_a_server_that_loses_a_call_now_and_then_is_asked_for_as_much() -> None:
     known = replace(Concurrency(), limit=100.0, phase="hold", usual=0.5, rate=200.0, least=0.5)
     for second in range(50):
-        known = advance(known, Tick(known.round, 40, 20.0, 0, 100, 500, timed_out=1), float(second))
+        tick = Tick(known.round, 40, 20.0, 0, 100, 500, timed_out=1, answered=40)
+        known = advance(known, tick, float(second))
     assert known.allowed >= 100
+
+
+def test_calls_lost_now_and_then_lower_no_limit_that_nobody_reaches() -> None:
+    known = replace(Concurrency(), limit=100.0, phase="hold", usual=0.5, rate=200.0, least=0.5)
+    for second in range(50):
+        known = advance(known, Tick(known.round, 0, 0.0, 0, 20, 20, timed_out=1, answered=20), float(second))
+    assert known.limit == 100
+    for second in range(50, 60):
+        known = advance(known, Tick(known.round, 0, 0.0, 0, 20, 20, timed_out=20), float(second))
+    assert known.limit < 20
 
 
 def test_a_server_that_refuses_no_more_and_lets_calls_wait_is_not_asked_for_ever_more() -> None:
@@ -162,6 +173,7 @@ ticks = st.builds(
     in_flight=st.floats(0, 5000),
     demand=st.floats(0, 5000),
     timed_out=st.integers(0, 50),
+    answered=st.integers(0, 5000),
 )
 
 

@@ -54,6 +54,15 @@ def test_no_server_stops_the_work_for_longer_than_ten_minutes(lane: Lane, asked:
     assert lane.report(1.0).pause_seconds == MOST_PAUSE_SECONDS == 600.0
 
 
+def test_calls_that_are_answered_are_told_also_where_there_was_room_beside_them(lane: Lane) -> None:
+    end_well(lane, 0.0, 1.0)
+    permit = lane.begin(1.0)
+    lane.take(Share(1, 10, 1.0), 1.5)
+    lane.ended(permit, Usage(1, 1, 1), 2.0)
+    report = lane.report(2.0)
+    assert (report.calls, report.answered) == (0, 1), "the second began in a round that is over"
+
+
 def test_a_later_pause_that_is_shorter_holds(lane: Lane) -> None:
     lane.take(Share(1, 10, 1.0, paused_seconds=500.0), 0.0)
     assert lane.wait_seconds(1.0) == 499.0
