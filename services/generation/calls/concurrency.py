@@ -287,7 +287,7 @@ def back(known: Concurrency, now: float) -> Concurrency:
 def cut(known: Concurrency, tick: Tick, now: float) -> Concurrency:
     """Below what the server refused: each refused call has given its place up already."""
     before = max(known.before, known.limit) if known.phase == "ceiling" else known.limit
-    limit = min(known.limit, float(known.allowed)) - tick.refused
+    limit = float(known.allowed - tick.refused)
     return new_round(known, now, limit=limit, phase="ceiling", before=before, step=1.0, probed=now)
 
 
