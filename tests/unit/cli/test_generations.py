@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -15,7 +16,18 @@ from sishu.generation.v1.generation_pb2 import (
     GenerationOptions,
     GenerationStats,
 )
-from sishu.learn.generations import duration, line, live, money, named, rows, without_cost_of
+from sishu.learn import generations
+from sishu.learn.generations import (
+    duration,
+    figures_shown,
+    line,
+    live,
+    money,
+    named,
+    rows,
+    without_cost_of,
+)
+from sishu.learn.progress import Stage
 
 
 def english(key: str) -> str:
@@ -47,6 +59,27 @@ def test_a_run_tells_what_is_known_of_it() -> None:
         forecast=GenerationForecast(seconds=exact(150)),
     )
     assert live(told, english) == "12.3 calls/s, 1.50 CNY, 2 min left"
+
+
+async def test_what_is_told_last_of_a_run_is_what_it_cost_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Generation(
+        stats=GenerationStats(calls_per_second=12.34, cost=1.5, currency="CNY"),
+        forecast=GenerationForecast(seconds=exact(3)),
+    )
+    looked = asyncio.Event()
+
+    async def viewed(*_: object) -> Generation:
+        looked.set()
+        return told
+
+    monkeypatch.setattr(generations, "viewed", viewed)
+    stage = Stage("questions")
+    async with figures_shown(None, "", stage, english):  # type: ignore[arg-type]  # nobody asks it
+        await looked.wait()
+        await asyncio.sleep(0)
+        assert stage.figures == "12.3 calls/s, 1.50 CNY, 3 s left"
+        told = Generation(stats=GenerationStats(cost=2, currency="CNY"))
+    assert stage.figures == "2.00 CNY"
 
 
 def test_a_forecast_tells_only_what_is_known() -> None:

@@ -164,12 +164,15 @@ def named(wanted: Generation) -> tuple[str, str, bytes]:
 async def figures_shown(
     client: Client, generation_id: str, stage: Stage, words: Words
 ) -> AsyncIterator[None]:
-    """Show in a stage how fast a generation is, what it cost and when it ends, while the block runs."""
+    """Show in a stage how fast a generation is, what it cost and when it ends, until that is over."""
+
+    async def look() -> None:
+        with contextlib.suppress(ApiError):
+            stage.figures = live(await viewed(client, generation_id), words)
 
     async def show() -> None:
         while True:
-            with contextlib.suppress(ApiError):
-                stage.figures = live(await viewed(client, generation_id), words)
+            await look()
             await asyncio.sleep(LOOK_SECONDS)
 
     showing = asyncio.create_task(show())
@@ -179,6 +182,8 @@ async def figures_shown(
         showing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await showing
+    # What is said last holds: not the cost of a moment before, and no seconds that are left.
+    await look()
 
 
 def live(generation: Generation, words: Words) -> str:
