@@ -304,7 +304,8 @@ def ceiling(known: Concurrency, tick: Tick, now: float) -> Concurrency:
         return known
     limit = min(known.limit + known.step, 2 * known.limit + 1)
     if limit > BEYOND * known.before:
-        return new_round(known, now, phase="ramp", rate=known.before / known.least)
+        limit = max(known.limit, BEYOND * known.before)
+        return new_round(known, now, limit=limit, phase="ramp", rate=known.before / known.least)
     return new_round(known, now, limit=limit, step=min(4 * known.step, MOST_LIMIT))
 
 
