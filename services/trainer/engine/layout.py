@@ -5,23 +5,13 @@ A copy to an accelerator waits for what that computes, so its time says nothing 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
-from services.trainer.engine.data import Sample
-from services.trainer.engine.micro_batches import Batch, pack, pad
-from services.trainer.engine.model import TrainableModel
+from services.trainer.engine.micro_batches import Batch
 from services.trainer.engine.packing import Segments
 
-_HERE = torch.device("cpu")
-
-
-def laid_out(trainable: TrainableModel, samples: Sequence[Sample], pad_id: int) -> Batch:
-    """Samples as a micro batch of the kind that the model takes, on the CPU."""
-    if trainable.packed:
-        return pack(samples, _HERE, share=trainable.shares_prefix)
-    return pad(samples, pad_id, _HERE)
+HERE = torch.device("cpu")
+"""Where micro batches are laid out."""
 
 
 def moved(batch: Batch, device: torch.device) -> Batch:

@@ -128,11 +128,12 @@ class TrainableModel:
             return token_cross_entropy(hidden, head, batch.targets, self.logits_positions, self.head_end)
         return learned_cross_entropy(hidden, head, batch.targets, self.logits_positions, self.head_end)
 
-    def collate(self, samples: Sequence[Sample], pad_id: int) -> Batch:
-        """Put samples on the device as a micro batch of the kind that this model takes."""
+    def collate(self, samples: Sequence[Sample], pad_id: int, device: torch.device | None = None) -> Batch:
+        """Lay samples out as a micro batch of the kind that this model takes, on its device or another."""
+        place = device or self.device
         if self.packed:
-            return pack(samples, self.device, share=self.shares_prefix)
-        return pad(samples, pad_id, self.device)
+            return pack(samples, place, share=self.shares_prefix)
+        return pad(samples, pad_id, place)
 
 
 def choose_device(spec: TrainSpec) -> tuple[torch.device, str]:

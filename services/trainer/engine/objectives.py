@@ -15,7 +15,7 @@ import torch
 from services.trainer.engine import preference_losses
 from services.trainer.engine.batching import BatchPlan, MicroBatch
 from services.trainer.engine.data import Item, Sample
-from services.trainer.engine.layout import laid_out, moved
+from services.trainer.engine.layout import HERE, moved
 from services.trainer.engine.micro_batches import Batch
 from services.trainer.engine.model import TrainableModel
 from services.trainer.engine.packing import split_evenly
@@ -70,7 +70,7 @@ class Objective:
         """A micro batch of items on the device."""
         began = time.perf_counter()
         sequences = [each for index in indices for each in self.items[index].sequences]
-        batch = laid_out(trainable, sequences, self.pad_id)
+        batch = trainable.collate(sequences, self.pad_id, HERE)
         self._waited += time.perf_counter() - began
         return moved(batch, trainable.device)
 
