@@ -180,6 +180,9 @@ async def test_it_ends_while_a_tool_hangs(make_node: MakeNode) -> None:
             await asyncio.sleep(0.02)
         stop.set()
         await running
+    children = psutil.Process().children(recursive=True)
+    assert not [each for each in children if str(node.smi.path) in cmdline(each)]
+    assert node.sampler.sample.tool == ""
 
 
 @pytest.mark.parametrize(
