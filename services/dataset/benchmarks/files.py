@@ -26,7 +26,7 @@ QUESTIONS = pa.schema(
 )
 SIGNATURES = pa.schema(
     {
-        "signature": pa.binary(2 * LANES),
+        "signature": pa.binary(LANES),
         "grams": pa.binary(),
         "size": pa.int32(),
         "key": pa.uint64(),
@@ -65,7 +65,7 @@ def write_signatures(held: Sketches, path: Path) -> None:
         pa.binary(), len(held), [None, pa.py_buffer(starts), pa.py_buffer(np.ascontiguousarray(held.grams))]
     )
     signatures = pa.Array.from_buffers(
-        pa.binary(2 * LANES), len(held), [None, pa.py_buffer(np.ascontiguousarray(held.signatures))]
+        pa.binary(LANES), len(held), [None, pa.py_buffer(np.ascontiguousarray(held.signatures))]
     )
     columns = [signatures, grams, pa.array(held.sizes, pa.int32()), pa.array(held.keys, pa.uint64())]
     write(pa.Table.from_arrays(columns, schema=SIGNATURES), path)
@@ -77,7 +77,7 @@ def read_signatures(path: Path) -> Sketches:
     signatures, grams = (b"".join(table.column(name).to_pylist()) for name in ("signature", "grams"))
     lengths = [len(one) // 4 for one in table.column("grams").to_pylist()]
     return Sketches(
-        np.frombuffer(signatures, np.uint16).reshape(-1, LANES),
+        np.frombuffer(signatures, np.uint8).reshape(-1, LANES),
         np.frombuffer(grams, np.uint32),
         np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)]),
         table.column("size").to_numpy().astype(np.int32),

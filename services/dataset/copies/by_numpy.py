@@ -11,7 +11,7 @@ import numpy.typing as npt
 Ints: TypeAlias = npt.NDArray[np.int32]
 Longs: TypeAlias = npt.NDArray[np.int64]
 Words: TypeAlias = npt.NDArray[np.uint32]
-Values: TypeAlias = npt.NDArray[np.uint16]
+Values: TypeAlias = npt.NDArray[np.uint8]
 Marks: TypeAlias = npt.NDArray[np.uint8]
 Flags: TypeAlias = npt.NDArray[np.bool_]
 
@@ -34,10 +34,10 @@ def sketch(
     owners, grams = different_grams(texts)
     sizes = np.bincount(owners, minlength=len(texts)).astype(np.int32)
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    values = np.empty((len(texts), len(factors)), np.uint16)
+    values = np.empty((len(texts), len(factors)), np.uint8)
     for lane, (factor, term) in enumerate(zip(factors, terms, strict=True)):
         lowest = np.minimum.reduceat(grams * factor + term, starts)
-        values[:, lane] = lowest * np.uint32(0x9E3779B1) >> np.uint32(16)
+        values[:, lane] = lowest * np.uint32(0x9E3779B1) >> np.uint32(24)
     kept = np.minimum(sizes, limit).astype(np.int32)
     held = np.arange(len(grams)) - starts[owners] < limit
     keys = keys_of(grams, starts, sizes)
@@ -120,11 +120,10 @@ def band(
 def deeply_ordered(values: Values, rows: Ints, members: Longs, owners: Longs, start: int) -> Longs:
     """Members of large buckets (places in `rows`), bucket by bucket, by the values from a column on."""
     columns = np.arange(start, start + DEEP) % LANES
-    deep = values[rows[members]][:, columns].astype(np.uint64)
+    deep = values[rows[members]][:, columns]
     packed = [owners]
-    for at in range(0, DEEP, 4):
-        one, two, three, four = deep[:, at : at + 4].T
-        packed.append(one << np.uint64(48) | two << np.uint64(32) | three << np.uint64(16) | four)
+    for at in range(0, DEEP, 8):
+        packed.append(np.ascontiguousarray(deep[:, at : at + 8]).view(">u8")[:, 0])
     return members[np.lexsort(packed[::-1])]
 
 

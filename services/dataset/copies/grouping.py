@@ -178,9 +178,14 @@ def arguments(
 ) -> tuple[object, ...]:
     """What the loops are told; rows that are alike have `least` equal MinHash values."""
     if least is None:
-        least = least_equal(threshold) if held.grams.size else math.ceil(threshold * LANES)
+        least = least_equal(threshold) if held.grams.size else math.ceil(equal_share(threshold) * LANES)
     rows = (held.signatures, held.grams, held.starts, held.sizes, threshold, least)
     return (*rows, found.order, found.first, found.last)
+
+
+def equal_share(similarity: float) -> float:
+    """The share of equal MinHash values of so similar texts: one of 256 unlike values has the same byte."""
+    return similarity + (1 - similarity) / 256
 
 
 def check(threshold: float) -> None:

@@ -1,6 +1,6 @@
 """The hot loops, from `c/`; there is no such module where that was not compiled. `by_numpy` does the same.
 
-Rows are given as columns: `values` (uint16, 256 a row), `grams` (uint32, ascending in each row; empty when
+Rows are given as columns: `values` (uint8, 256 a row), `grams` (uint32, ascending in each row; empty when
 two rows are alike by their values alone), `starts` (int64, where the grams of each row start, and the end),
 `sizes` (int32, how many grams each row had before those above a limit were left out).
 
@@ -15,7 +15,7 @@ VERSION: int
 def sketch(
     texts: tuple[str, ...], factors: object, terms: object, limit: int, /
 ) -> tuple[bytes, bytes, bytes, bytes, bytes]:
-    """Of texts: grams (uint32), how many each has (int32) and had (int32), values (uint16), keys (uint64)."""
+    """Of texts: grams (uint32), how many each has (int32) and had (int32), values (uint8), keys (uint64)."""
 
 def keys(values: object, rows: object, start: int, depth: int, bands: int, /) -> bytes:
     """Of bands side by side a number (uint32) for the `depth` values of each of the rows (int32) in it."""

@@ -8,7 +8,7 @@ from services.dataset.copies import by_numpy
 
 __all__ = ["compiled", "loops"]
 
-VERSION = 2
+VERSION = 3
 """Of what is called from Python; what was compiled from older files is left aside."""
 
 compiled: Any

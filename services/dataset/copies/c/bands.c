@@ -12,13 +12,13 @@ typedef struct {
 
 /* What rows of large buckets are ordered by: further values, and at last the place. */
 typedef struct {
-    uint64_t values[DEEP / 4];
+    uint64_t values[DEEP / 8];
     int32_t place;
 } Deep;
 
 /* What is found, and the room that finding it takes. */
 typedef struct {
-    const uint16_t *values;
+    const uint8_t *values;
     const int32_t *rows;
     Py_ssize_t count;
     int start, depth, full;
@@ -28,7 +28,7 @@ typedef struct {
     Py_ssize_t filled;
 } Band;
 
-static uint32_t key_of(const uint16_t *values, int depth) {
+static uint32_t key_of(const uint8_t *values, int depth) {
     uint64_t key = 0;
     for (int at = 0; at < depth; at++) {
         key = (key ^ values[at]) * UINT64_C(0x9E3779B97F4A7C15);
@@ -39,11 +39,11 @@ static uint32_t key_of(const uint16_t *values, int depth) {
 
 /* The keys of some bands side by side: the values of a row are fetched once for all of them. */
 static void keys(
-    const uint16_t *values, const int32_t *rows, Py_ssize_t count, int start, int depth, int bands, uint32_t *found
+    const uint8_t *values, const int32_t *rows, Py_ssize_t count, int start, int depth, int bands, uint32_t *found
 ) {
     for (Py_ssize_t at = 0; at < count; at++) {
         AHEAD(values + (Py_ssize_t)rows[at + 16 < count ? at + 16 : at] * LANES + start);
-        const uint16_t *row = values + (Py_ssize_t)rows[at] * LANES + start;
+        const uint8_t *row = values + (Py_ssize_t)rows[at] * LANES + start;
         for (int band = 0; band < bands; band++) {
             found[band * count + at] = key_of(row + band * depth, depth);
         }
@@ -72,41 +72,58 @@ static Entry *sorted(Entry *entries, Entry *spare, Py_ssize_t count) {
     return entries;
 }
 
-static int compare(const void *left, const void *right) {
-    const Deep *one = left, *other = right;
-    for (int at = 0; at < DEEP / 4; at++) {
-        if (one->values[at] != other->values[at]) {
-            return one->values[at] < other->values[at] ? -1 : 1;
-        }
+static inline int is_before(const Deep *one, const Deep *other) {
+    return one->values[0] != other->values[0] ? one->values[0] < other->values[0] : one->values[1] < other->values[1];
+}
+
+/* Merges two ordered runs; of equals those of the first come first. */
+static void merge(const Deep *one, const Deep *middle, const Deep *end, Deep *found) {
+    const Deep *other = middle;
+    while (one < middle && other < end) {
+        *found++ = is_before(other, one) ? *other++ : *one++;
     }
-    return one->place < other->place ? -1 : one->place > other->place;
+    memcpy(found, one, (middle - one) * sizeof(Deep));
+    memcpy(found + (middle - one), other, (end - other) * sizeof(Deep));
+}
+
+/* By values, stably, by ever longer runs; where they are in the end. */
+static Deep *ordered(Deep *deep, Deep *spare, Py_ssize_t count) {
+    for (Py_ssize_t run = 1; run < count; run *= 2) {
+        for (Py_ssize_t start = 0; start < count; start += 2 * run) {
+            Py_ssize_t middle = start + run < count ? start + run : count;
+            Py_ssize_t end = middle + run < count ? middle + run : count;
+            merge(deep + start, deep + middle, deep + end, spare + start);
+        }
+        Deep *other = spare;
+        spare = deep;
+        deep = other;
+    }
+    return deep;
 }
 
 /* The members of a large bucket, those next to each other that have most in common. */
-static void order_deeply(Band *band, const Entry *members, Py_ssize_t count) {
+static const Deep *order_deeply(Band *band, const Entry *members, Py_ssize_t count) {
     for (Py_ssize_t at = 0; at < count; at++) {
         int32_t place = members[at].place;
-        const uint16_t *row = band->values + (Py_ssize_t)band->rows[place] * LANES;
+        AHEAD(band->values + (Py_ssize_t)band->rows[members[at + 16 < count ? at + 16 : at].place] * LANES + band->start);
+        const uint8_t *row = band->values + (Py_ssize_t)band->rows[place] * LANES;
         band->deep[at].place = place;
-        for (int word = 0; word < DEEP / 4; word++) {
+        for (int word = 0; word < DEEP / 8; word++) {
             uint64_t packed = 0;
-            for (int lane = 0; lane < 4; lane++) {
-                packed = packed << 16 | row[(band->start + band->depth + word * 4 + lane) % LANES];
+            for (int lane = 0; lane < 8; lane++) {
+                packed = packed << 8 | row[(band->start + band->depth + word * 8 + lane) % LANES];
             }
             band->deep[at].values[word] = packed;
         }
     }
-    qsort(band->deep, count, sizeof(Deep), compare);
+    return ordered(band->deep, band->deep + count, count);
 }
 
 static void add(Band *band, const Entry *members, Py_ssize_t count) {
-    int large = count > band->full;
-    if (large) {
-        order_deeply(band, members, count);
-    }
+    const Deep *deep = count > band->full ? order_deeply(band, members, count) : NULL;
     int32_t first = (int32_t)band->filled, last = first + (int32_t)count;
     for (Py_ssize_t at = 0; at < count; at++) {
-        band->order[band->filled] = band->rows[large ? band->deep[at].place : members[at].place];
+        band->order[band->filled] = band->rows[deep ? deep[at].place : members[at].place];
         band->first[band->filled] = first;
         band->last[band->filled++] = last;
     }
@@ -124,7 +141,7 @@ static int find_buckets(Band *band, const uint32_t *found) {
         }
         largest = end - start > largest ? end - start : largest;
     }
-    band->deep = largest > band->full ? malloc(largest * sizeof(Deep)) : NULL;
+    band->deep = largest > band->full ? malloc(2 * largest * sizeof(Deep)) : NULL;
     if (largest > band->full && band->deep == NULL) {
         return -1;
     }

@@ -3,7 +3,7 @@
 
 /* The rows, and when two of them are alike. */
 typedef struct {
-    const uint16_t *values;
+    const uint8_t *values;
     const uint32_t *grams;
     const int64_t *starts;
     const int32_t *sizes;
@@ -21,12 +21,26 @@ typedef struct {
 /* Values that are compared first; two rows that are too unlike in these are not looked at any more. */
 #define FIRST 64
 
-WIDE static int equal_lanes(const uint16_t *restrict left, const uint16_t *restrict right, int lanes) {
-    uint16_t equal = 0;
-    for (int lane = 0; lane < lanes; lane++) {
+/* A part of the values of a row: so many that a byte counts the equal ones. */
+static inline int equal_in_part(const uint8_t *restrict left, const uint8_t *restrict right) {
+    uint8_t equal = 0;
+    for (int lane = 0; lane < FIRST; lane++) {
         equal += left[lane] == right[lane];
     }
     return equal;
+}
+
+/* Whether two rows may be alike by their values; where there are no 3-grams, whether they are. */
+static inline int alike_by_values(const Rows *rows, const uint8_t *left, const uint8_t *right) {
+    int equal = 0;
+    for (int part = 0; part < LANES / FIRST; part++) {
+        equal += equal_in_part(left + part * FIRST, right + part * FIRST);
+        if (rows->grams != NULL && ((part == 0 && equal < rows->least_of_first) ||
+                                    (part == LANES / FIRST / 2 - 1 && equal < rows->least_of_half))) {
+            return 0;
+        }
+    }
+    return equal >= rows->least_equal;
 }
 
 /* How many of ascending numbers are at most a limit. */
@@ -66,7 +80,7 @@ static int overlap_enough(
     return (double)both / (double)(lefts + rights - both) >= threshold;
 }
 
-static int alike(const Rows *rows, int32_t left, int32_t right) {
+static int alike_by_grams(const Rows *rows, int32_t left, int32_t right) {
     double small = rows->sizes[left], large = rows->sizes[right];
     if (small > large) {
         double other = small;
@@ -74,12 +88,6 @@ static int alike(const Rows *rows, int32_t left, int32_t right) {
         large = other;
     }
     if (small / large < rows->threshold) {
-        return 0;
-    }
-    const uint16_t *one = rows->values + (Py_ssize_t)left * LANES, *other = rows->values + (Py_ssize_t)right * LANES;
-    if ((rows->grams != NULL && (equal_lanes(one, other, FIRST) < rows->least_of_first ||
-                                 equal_lanes(one, other, LANES / 2) < rows->least_of_half)) ||
-        equal_lanes(one, other, LANES) < rows->least_equal) {
         return 0;
     }
     if (rows->grams == NULL) {
@@ -107,81 +115,22 @@ static int32_t root(int32_t *parents, int32_t row) {
     return row;
 }
 
-/* The low bytes of the values of a row: these lie together, and most pairs are told by the first of them. */
-typedef struct {
-    uint8_t bytes[FIRST];
-} Low;
-
-static inline void take_low(const uint16_t *restrict values, Low *low) {
-    for (int lane = 0; lane < FIRST; lane++) {
-        low->bytes[lane] = (uint8_t)values[lane];
-    }
-}
-
-static inline int equal_bytes(const Low *restrict left, const Low *restrict right) {
-    uint8_t equal = 0;
-    for (int lane = 0; lane < FIRST; lane++) {
-        equal += left->bytes[lane] == right->bytes[lane];
-    }
-    return equal;
-}
-
-/* Whether two rows may be alike by their first values: equal values have equal low bytes. */
-static inline int may_be_alike(const Rows *rows, const Low *left, const Low *right) {
-    return rows->grams == NULL || equal_bytes(left, right) >= rows->least_of_first;
-}
-
-/* The low bytes of all values of a row, the first at once and the rest when it is asked for. */
-typedef struct {
-    Low parts[LANES / FIRST];
-    int is_whole;
-} AllLow;
-
-static inline void take_rest(const Rows *rows, int32_t row, AllLow *low) {
-    for (int part = 1; part < LANES / FIRST && !low->is_whole; part++) {
-        take_low(rows->values + (Py_ssize_t)row * LANES + part * FIRST, &low->parts[part]);
-    }
-    low->is_whole = 1;
-}
-
-/* Whether two rows may be alike by all their values. */
-static inline int still_may_be_alike(const Rows *rows, const AllLow *left, const AllLow *right) {
-    int equal = 0;
-    for (int part = 0; part < LANES / FIRST; part++) {
-        if (part == LANES / FIRST / 2 && rows->grams != NULL && equal < rows->least_of_half) {
-            return 0;
-        }
-        equal += equal_bytes(&left->parts[part], &right->parts[part]);
-    }
-    return equal >= rows->least_equal;
-}
+static inline const uint8_t *values_of(const Rows *rows, int32_t row) { return rows->values + (Py_ssize_t)row * LANES; }
 
 static inline void soon(const Rows *rows, int32_t row) {
-    const uint16_t *coming = rows->values + (Py_ssize_t)row * LANES;
-    for (int value = 0; value < LANES; value += 32) {
-        AHEAD(coming + value);
+    for (int value = 0; value < LANES; value += 64) {
+        AHEAD(values_of(rows, row) + value);
     }
 }
 
 static void join_pair(const Rows *rows, int32_t left, int32_t right, int32_t *parents) {
     int32_t low = root(parents, left), high = root(parents, right);
-    if (low != high && alike(rows, left, right)) {
+    if (low != high && alike_by_grams(rows, left, right)) {
         parents[low < high ? high : low] = low < high ? low : high;
     }
 }
 
-/* So many places whose low bytes are at hand that a row finds all in them with which it is compared. */
-static Py_ssize_t ring_size(const Buckets *buckets) {
-    Py_ssize_t most = buckets->full > buckets->window ? buckets->full : buckets->window, size = 1;
-    most = most < buckets->count ? most : buckets->count;
-    while (size <= most) {
-        size *= 2;
-    }
-    return size;
-}
-
-/* Takes the low bytes of places in turn; `last` is the last place of the ring. */
-WIDE static void join(const Rows *rows, const Buckets *buckets, int32_t *parents, AllLow *ring, Py_ssize_t last) {
+WIDE static void join(const Rows *rows, const Buckets *buckets, int32_t *parents) {
     Py_ssize_t taken = 0;
     for (Py_ssize_t at = 0; at < buckets->count; at++) {
         Py_ssize_t end = buckets->last[at];
@@ -190,18 +139,11 @@ WIDE static void join(const Rows *rows, const Buckets *buckets, int32_t *parents
         }
         for (; taken < end; taken++) {
             soon(rows, buckets->rows[taken + 16 < buckets->count ? taken + 16 : taken]);
-            take_low(rows->values + (Py_ssize_t)buckets->rows[taken] * LANES, ring[taken & last].parts);
-            ring[taken & last].is_whole = 0;
         }
-        AllLow *one = &ring[at & last];
+        const uint8_t *one = values_of(rows, buckets->rows[at]);
         for (Py_ssize_t place = at + 1; place < end; place++) {
-            AllLow *other = &ring[place & last];
-            if (may_be_alike(rows, one->parts, other->parts)) {
-                take_rest(rows, buckets->rows[at], one);
-                take_rest(rows, buckets->rows[place], other);
-                if (still_may_be_alike(rows, one, other)) {
-                    join_pair(rows, buckets->rows[at], buckets->rows[place], parents);
-                }
+            if (alike_by_values(rows, one, values_of(rows, buckets->rows[place]))) {
+                join_pair(rows, buckets->rows[at], buckets->rows[place], parents);
             }
         }
     }
@@ -210,31 +152,25 @@ WIDE static void join(const Rows *rows, const Buckets *buckets, int32_t *parents
 /* What `kept` says of a row; 0: it is looked for, any other number: it is passed over. */
 #define KEPT 1
 
-/* A kept row: its place, and the low bytes of its values. */
-typedef struct {
-    int32_t place;
-    Low low;
-} Kept;
-
-static inline uint8_t like_one_of(const Rows *rows, const Buckets *buckets, int32_t row, const Kept *kept, Py_ssize_t many) {
-    Low mine;
-    take_low(rows->values + (Py_ssize_t)row * LANES, &mine);
+static inline uint8_t like_one_of(
+    const Rows *rows, const Buckets *buckets, int32_t row, const int32_t *kept, Py_ssize_t many
+) {
     for (Py_ssize_t one = 0; one < many; one++) {
-        if (may_be_alike(rows, &mine, &kept[one].low) && alike(rows, row, buckets->rows[kept[one].place])) {
+        int32_t other = buckets->rows[kept[one]];
+        if (alike_by_values(rows, values_of(rows, row), values_of(rows, other)) && alike_by_grams(rows, row, other)) {
             return 1;
         }
     }
     return 0;
 }
 
-/* For every row that is looked for and not marked yet, the kept ones of its bucket, the nearest of many. */
-WIDE static void match(const Rows *rows, const Buckets *buckets, const uint8_t *kept, uint8_t *marked, Kept *held) {
+/* For every row that is looked for and not marked yet, the kept ones of its bucket, the nearest of many.
+   `held` has room for the places of all kept rows. */
+WIDE static void match(const Rows *rows, const Buckets *buckets, const uint8_t *kept, uint8_t *marked, int32_t *held) {
     Py_ssize_t many = 0, before = 0, low = 0, high = 0;
     for (Py_ssize_t at = 0; at < buckets->count; at++) {
-        soon(rows, buckets->rows[at + 16 < buckets->count ? at + 16 : at]);
         if (kept[buckets->rows[at]] == KEPT) {
-            held[many].place = (int32_t)at;
-            take_low(rows->values + (Py_ssize_t)buckets->rows[at] * LANES, &held[many++].low);
+            held[many++] = (int32_t)at;
         }
     }
     for (Py_ssize_t at = 0; at < buckets->count; at++) {
@@ -242,7 +178,7 @@ WIDE static void match(const Rows *rows, const Buckets *buckets, const uint8_t *
         soon(rows, buckets->rows[at + 16 < buckets->count ? at + 16 : at]);
         if (at == first) {
             low = high = before;
-            while (high < many && held[high].place < last) {
+            while (high < many && held[high] < last) {
                 high++;
             }
         }
@@ -295,7 +231,7 @@ static int take(PyObject *arguments, const char *format, Held *held, Rows *rows,
     }
     Py_ssize_t count = held->sizes.len / 4;
     Py_ssize_t places = held->order.len / 4;
-    if (held->values.len != count * LANES * 2 || (held->grams.len && held->starts.len != (count + 1) * 8) ||
+    if (held->values.len != count * LANES || (held->grams.len && held->starts.len != (count + 1) * 8) ||
         held->first.len != places * 4 || held->last.len != places * 4 ||
         held->extra.len != (marks ? count : count * 4) || (marks && held->marked.len != count)) {
         PyErr_SetString(PyExc_ValueError, "columns of different lengths");
@@ -321,17 +257,10 @@ PyObject *loops_join(PyObject *Py_UNUSED(module), PyObject *arguments) {
     Buckets buckets = {0};
     PyObject *done = NULL;
     if (take(arguments, "y*y*y*y*diy*y*y*nnw*:join", &held, &rows, &buckets, 0)) {
-        Py_ssize_t size = ring_size(&buckets);
-        AllLow *ring = malloc(size * sizeof(AllLow));
-        if (ring == NULL) {
-            PyErr_NoMemory();
-        } else {
-            Py_BEGIN_ALLOW_THREADS
-            join(&rows, &buckets, held.extra.buf, ring, size - 1);
-            Py_END_ALLOW_THREADS
-            free(ring);
-            done = Py_NewRef(Py_None);
-        }
+        Py_BEGIN_ALLOW_THREADS
+        join(&rows, &buckets, held.extra.buf);
+        Py_END_ALLOW_THREADS
+        done = Py_NewRef(Py_None);
     }
     release(&held);
     return done;
@@ -343,7 +272,7 @@ PyObject *loops_match(PyObject *Py_UNUSED(module), PyObject *arguments) {
     Buckets buckets = {0};
     PyObject *done = NULL;
     if (take(arguments, "y*y*y*y*diy*y*y*nny*w*:match", &held, &rows, &buckets, 1)) {
-        Kept *places = malloc((kept_count(&buckets, held.extra.buf) + 1) * sizeof(Kept));
+        int32_t *places = malloc((kept_count(&buckets, held.extra.buf) + 1) * sizeof(int32_t));
         if (places == NULL) {
             PyErr_NoMemory();
         } else {

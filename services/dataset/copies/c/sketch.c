@@ -16,7 +16,7 @@ typedef struct {
     Text *texts;
     uint32_t *grams, *room, *spare;
     int32_t *kept, *sizes;
-    uint16_t *values;
+    uint8_t *values;
     uint64_t *keys;
     Py_ssize_t filled;
 } Batch;
@@ -80,7 +80,7 @@ static Py_ssize_t without_doubles(uint32_t *numbers, Py_ssize_t count) {
 
 WIDE static void least(
     const uint32_t *restrict grams, Py_ssize_t count, const uint32_t *restrict factors,
-    const uint32_t *restrict terms, uint16_t *restrict values
+    const uint32_t *restrict terms, uint8_t *restrict values
 ) {
     for (int block = 0; block < LANES; block += BLOCK) {
         uint32_t lowest[BLOCK];
@@ -93,7 +93,7 @@ WIDE static void least(
             }
         }
         for (int lane = 0; lane < BLOCK; lane++) {
-            values[block + lane] = (uint16_t)(lowest[lane] * UINT32_C(0x9E3779B1) >> 16);
+            values[block + lane] = (uint8_t)(lowest[lane] * UINT32_C(0x9E3779B1) >> 24);
         }
     }
 }
@@ -142,7 +142,7 @@ static int find_room(Batch *batch, PyObject *texts, Py_ssize_t limit) {
     batch->spare = malloc(longest * sizeof(uint32_t));
     batch->kept = malloc((count + 1) * sizeof(int32_t));
     batch->sizes = malloc((count + 1) * sizeof(int32_t));
-    batch->values = malloc((count + 1) * LANES * sizeof(uint16_t));
+    batch->values = malloc((count + 1) * LANES);
     batch->keys = malloc((count + 1) * sizeof(uint64_t));
     if (!batch->texts || !batch->grams || !batch->room || !batch->spare || !batch->kept || !batch->sizes ||
         !batch->values || !batch->keys) {
@@ -169,7 +169,7 @@ static PyObject *columns(const Batch *batch) {
         "y#y#y#y#y#", (const char *)batch->grams, batch->filled * (Py_ssize_t)sizeof(uint32_t),
         (const char *)batch->kept, count * (Py_ssize_t)sizeof(int32_t), (const char *)batch->sizes,
         count * (Py_ssize_t)sizeof(int32_t), (const char *)batch->values,
-        count * LANES * (Py_ssize_t)sizeof(uint16_t), (const char *)batch->keys,
+        count * LANES, (const char *)batch->keys,
         count * (Py_ssize_t)sizeof(uint64_t)
     );
 }
