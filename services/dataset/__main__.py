@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pyarrow as pa
+
 from services.dataset.benchmarks.guards import Benchmarks
 from services.dataset.benchmarks.making import BenchmarkWorker
 from services.dataset.benchmarks.store import BenchmarkStore
@@ -91,4 +93,7 @@ def build(parts: Parts) -> Built:
 
 
 if __name__ == "__main__":
+    # Arrow's own allocator gives memory back at once, and the kernel clears it again for the next block: that
+    # is a tenth of the time that a version takes.
+    pa.set_memory_pool(pa.system_memory_pool())
     run_room(Room("dataset", Path(__file__).parent, build, concurrency=2))

@@ -41,8 +41,9 @@ class Sketches:
     """Sketches of texts, a row each.
 
     Args:
-        signatures: a byte of each MinHash value, (texts, 256); the share of equal ones estimates the similarity
-            of two texts with a standard deviation of 0.03 (b-bit minwise hashing: Li and König 2010).
+        signatures: a byte of each MinHash value, (texts, 256); the share of equal ones estimates the
+            similarity of two texts with a standard deviation of 0.03 (b-bit minwise hashing: Li and König,
+            2010).
         grams: the held 3-grams as numbers, text by text, ascending; empty when not wanted.
         starts: where those of each text start, and the end of all.
         sizes: how many different 3-grams each text has.

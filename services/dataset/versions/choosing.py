@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from services.dataset.versions.native import blocks
-from services.dataset.versions.split_columns import UNKNOWN, Flags, Longs, marked
+from services.dataset.versions.split_columns import UNKNOWN, Flags, Longs, ascending, marked, numbered, stably
 
 NO_LIMIT = -1
 
@@ -90,7 +90,8 @@ class Units:
     @property
     def order(self) -> Longs:
         """Those without near copies first."""
-        return np.lexsort((self.key, self.entries - self.items))
+        order = ascending(self.key)
+        return order[stably((self.entries - self.items)[order])]
 
 
 class Lists:
@@ -194,13 +195,13 @@ def quotas(units: Units, free: Longs, budget: Budget) -> Iterator[tuple[Longs, i
     """Members of each stratum and their share of the budget, by the method of the largest remainder."""
     if not free.size:
         return
-    names, stratum = np.unique(units.stratum[free], return_inverse=True)
+    stratum, count = numbered(units.stratum[free])
     costs = np.bincount(stratum, units.costs(budget)[free]).astype(np.int64)
-    firsts = np.full(len(names), np.iinfo(np.int64).max)
+    firsts = np.full(count, np.iinfo(np.int64).max)
     np.minimum.at(firsts, stratum, units.key[free])
     sizes, remainders = np.divmod(budget.size * costs, costs.sum())
     sizes[np.lexsort((firsts, -remainders))[: budget.size - sizes.sum()]] += 1
-    by_stratum = np.argsort(stratum, kind="stable")
+    by_stratum = stably(stratum)
     members = np.split(free[by_stratum], np.cumsum(np.bincount(stratum))[:-1])
     for at in np.argsort(firsts):
         yield members[at], int(sizes[at])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +67,7 @@ class Entries:
         found: Flags = np.isin(self.kinds, TRAIN_ONLY)
         return found
 
-    @property
+    @cached_property
     def ranks(self) -> Longs:
         """The place of each among all; ids tell equal places apart."""
         ranks = np.empty(len(self), np.int64)

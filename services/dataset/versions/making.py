@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -15,11 +12,10 @@ from services.dataset.leak_checks.finding import guarded_by
 from services.dataset.versions import manifest
 from services.dataset.versions.planning import Made
 from services.dataset.versions.replaying import ReplaySource
-from services.dataset.versions.shards import PARQUET_TYPE, Shard
 from services.dataset.versions.store import VersionStore
-from services.dataset.versions.versions import PARQUET, DatasetVersion, VersionFile
+from services.dataset.versions.uploading import ShardUploads
+from services.dataset.versions.versions import DatasetVersion, VersionFile
 from services.dataset.versions.writing import VersionWriter
-from services.runtime.errors import SishuError
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.storage import Storage
@@ -52,27 +48,37 @@ class VersionWorker:
         """
         version = await self._store.get(item.resource_id)
         with work_folder("dataset") as folder:
-            async with self._writing:
-                guarded = [
-                    guarded_by(await self._benchmarks.guard(one, folder))
-                    for one in version.options.benchmark_ids
-                ]
-                replay = await self._replay(version, folder)
-                writer = VersionWriter(
-                    self._jobs, self._store, item, version, folder, self._client, guarded, replay
-                )
-                made = await writer.write()
-            await self._jobs.set_progress(item.job_id, "uploading")
-            # Every try has a prefix of its own: a slow double of this worker can spoil nothing.
-            prefix = f"{version.prefix}{new_id()}/"
-            content, files = await self._upload(version, prefix, made)
+            async with ShardUploads(self._storage, f"{version.prefix}{new_id()}/") as uploads:
+                made = await self._write(item, version, folder, uploads)
+                await self._jobs.set_progress(item.job_id, "uploading")
+                content, files = await self._finish(version, made, uploads)
             try:
                 async with self._jobs.finish(item) as connection:
                     await self._store.set_made(connection, version.id, made, content, files)
             except ItemClosed:
-                await self._discard(prefix)
+                await uploads.discard()
                 raise
         log.info("dataset_version_made", dataset_version_id=version.id, content_sha256=content)
+
+    async def _write(self, item: Item, version: DatasetVersion, folder: Path, uploads: ShardUploads) -> Made:
+        async with self._writing:
+            guarded = [
+                guarded_by(await self._benchmarks.guard(one, folder)) for one in version.options.benchmark_ids
+            ]
+            replay = await self._replay(version, folder)
+            writer = VersionWriter(
+                self._jobs, self._store, item, version, folder, self._client, guarded, replay
+            )
+            return await writer.write(uploads.add)
+
+    async def _finish(
+        self, version: DatasetVersion, made: Made, uploads: ShardUploads
+    ) -> tuple[str, list[VersionFile]]:
+        """The hash of the content, and all files when they are uploaded."""
+        parent_sha256 = await self._store.content_of(version.parent_id)
+        files = await uploads.files()
+        content = manifest.manifest_of(version.options, made, files, parent_sha256)
+        return content["content_sha256"], [*files, await uploads.put_manifest(content)]
 
     async def _replay(self, version: DatasetVersion, folder: Path) -> ReplaySource | None:
         """What the version with general data trains on, in a folder; nothing where none is named."""
@@ -87,31 +93,3 @@ class VersionWorker:
                 paths.append(folder / f"replay-{file.file_name}")
                 await self._storage.get_file(file.key, paths[-1])
         return ReplaySource(found, paths)
-
-    async def _upload(
-        self, version: DatasetVersion, prefix: str, made: Made
-    ) -> tuple[str, list[VersionFile]]:
-        parent_sha256 = await self._store.content_of(version.parent_id)
-        try:
-            files = [await self._put_shard(prefix, shard) for shard in made.shards]
-            content = manifest.manifest_of(version.options, made, files, parent_sha256)
-            files.append(await self._put_manifest(prefix, content))
-        except (SishuError, asyncio.CancelledError):
-            await self._discard(prefix)
-            raise
-        return content["content_sha256"], files
-
-    async def _put_shard(self, prefix: str, shard: Shard) -> VersionFile:
-        name, key = shard.path.name, prefix + shard.path.name
-        info = await self._storage.put_file(key, shard.path, PARQUET_TYPE)
-        return VersionFile(name, PARQUET, shard.split, key, info.size, info.sha256, shard.rows)
-
-    async def _put_manifest(self, prefix: str, content: Mapping[str, Any]) -> VersionFile:
-        key = prefix + manifest.NAME
-        info = await self._storage.put_bytes(key, manifest.manifest_bytes(content), "application/json")
-        return VersionFile(manifest.NAME, "", "", key, info.size, info.sha256)
-
-    async def _discard(self, prefix: str) -> None:
-        """Delete what this try uploaded; what stays goes with the version or the project."""
-        with contextlib.suppress(SishuError):
-            await self._storage.delete_prefix(prefix)

@@ -17,7 +17,15 @@ from services.dataset.versions.choosing import Side
 from services.dataset.versions.entries import Entries
 from services.dataset.versions.options import DatasetOptions, Replay
 from services.dataset.versions.shards import Dealer, Shard
-from services.dataset.versions.split_columns import UNKNOWN, Columns, Flags, Longs, crossed, units_of
+from services.dataset.versions.split_columns import (
+    UNKNOWN,
+    Columns,
+    Flags,
+    Longs,
+    crossed,
+    numbered,
+    units_of,
+)
 from services.dataset.versions.splitting import NEAR_COPY, SAME_UNIT, facts_in_train, split
 from services.dataset.versions.versions import SPLITS, Replayed
 from services.runtime.errors import FailedPrecondition, Internal
@@ -296,7 +304,7 @@ def coverage(entries: Entries, sides: npt.NDArray[np.int8]) -> dict[str, dict[st
     pairs["fact"] = known, entries.facts[known]
     found = {}
     for name, (rows, codes) in pairs.items():
-        _, values = np.unique(codes, return_inverse=True)
+        values, _ = numbered(codes)
         by_side = {side: different(values[sides[rows] == at]) for at, side in enumerate(SPLITS)}
         found[name] = {"total": different(values), **by_side}
     return found

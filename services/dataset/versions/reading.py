@@ -42,7 +42,6 @@ COLUMNS = {
     "section": "t",
     "score": "d",
     "characters": "i",
-    "digest": "t",
 }
 """Columns of the statement `kept_rows`, and what they are (`blocks.pyi`)."""
 HEADER = 19
@@ -93,11 +92,12 @@ class RowReader:
         table = columns_of(block)
         found = studied(table["content"], table["lineage"])
         self._sketcher.add(found.asks)
-        places = mixed(numbers_of(table["digest"]) ^ self._mask)
+        digests = digests_of(table["kind"], table["content"])
+        places = mixed(numbers_of(digests) ^ self._mask)
         source = sources_of(found.imports, table["generation_id"])
         self._note(table, found, source)
         self._part("places", places)
-        self.dealer.add(self._dealt(table, places, source))
+        self.dealer.add(self._dealt(table, digests, places, source))
         self.rows += len(places)
 
     def finish(self) -> tuple[Entries, Sketches]:
@@ -144,14 +144,13 @@ class RowReader:
         self._parts.setdefault(name, []).append(column)
 
     def _dealt(
-        self, table: Mapping[str, pa.Array], places: npt.NDArray[np.uint64], source: pa.Array
+        self, table: Mapping[str, pa.Array], digests: bytes, places: npt.NDArray[np.uint64], source: pa.Array
     ) -> pa.Table:
         """The rows as they are dealt to shards."""
-        content, digest = table["content"], table["digest"]
+        content = table["content"]
         if self._options.system_prompt:
             content = all_prompted(table["kind"], content, self._options.system_prompt)
             digests = digests_of(table["kind"], content)
-            digest = texts_of_size(digests.hex().encode(), 2 * DIGEST)
         columns: dict[str, Any] = {name: table[name] for name in DEALT.names if name in table}
         for name in ("labels", "tag_ids"):
             lists, which = listed(table[name])
@@ -159,7 +158,7 @@ class RowReader:
         columns |= {
             "content": content,
             "source": source,
-            "digest": digest,
+            "digest": texts_of_size(digests.hex().encode(), 2 * DIGEST),
             "place": pa.array(places),
             "row": pa.array(np.arange(self.rows, self.rows + len(places)), pa.int64()),
         }
@@ -204,10 +203,9 @@ def texts_of_size(data: bytes, size: int) -> pa.Array:
     return strings(np.arange(0, len(data) + 1, size, dtype=np.int32).tobytes(), data)
 
 
-def numbers_of(digests: pa.Array) -> npt.NDArray[np.uint64]:
+def numbers_of(digests: bytes) -> npt.NDArray[np.uint64]:
     """The first 64 bits of digests."""
-    data = bytes.fromhex(digests.buffers()[2].to_pybytes().decode() if len(digests) else "")
-    return np.frombuffer(data, ">u8")[:: DIGEST // 8].astype(np.uint64)
+    return np.frombuffer(digests, ">u8")[:: DIGEST // 8].astype(np.uint64)
 
 
 def digests_of(kinds: pa.Array, contents: pa.Array) -> bytes:

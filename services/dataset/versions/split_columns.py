@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -15,6 +16,8 @@ Flags: TypeAlias = npt.NDArray[np.bool_]
 
 UNKNOWN = -1
 """The code of an empty value."""
+CLOSE = 4
+"""Numbers lie close that are of a range of at most so many times their count."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,12 @@ class Columns:
     def __len__(self) -> int:
         return len(self.places)
 
+    @cached_property
+    def fact_codes(self) -> Longs:
+        """Facts numbered from 0, unknown ones -1."""
+        found, _ = numbered(self.facts)
+        return found - int((self.facts == UNKNOWN).any())
+
 
 def seeded_places(digests: Iterable[str], ids: Sequence[str], seed: int) -> Longs:
     """The place of each entry in an order that hangs on contents alone; ids tell equal contents apart.
@@ -62,9 +71,9 @@ def seeded_places(digests: Iterable[str], ids: Sequence[str], seed: int) -> Long
     return places
 
 
-def ties(ascending: npt.NDArray[np.uint64]) -> list[slice]:
-    """Runs of equal numbers."""
-    edges = np.concatenate([[0], np.flatnonzero(np.diff(ascending)) + 1, [len(ascending)]])
+def ties(numbers: npt.NDArray[np.uint64]) -> list[slice]:
+    """Runs of equal numbers, where these ascend."""
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(numbers)) + 1, [len(numbers)]])
     starts = np.flatnonzero(np.diff(edges) > 1)
     return [slice(int(edges[start]), int(edges[start + 1])) for start in starts]
 
@@ -73,6 +82,37 @@ def codes(values: Iterable[str]) -> Longs:
     """The same number for the same value; -1 for an empty one."""
     numbers: dict[str, int] = {"": UNKNOWN}
     return np.fromiter((numbers.setdefault(value, len(numbers) - 1) for value in values), np.int64)
+
+
+def numbered(values: Longs) -> tuple[Longs, int]:
+    """The different ones of values are numbered from 0, ascending: the number of each value, and how many.
+
+    Where the values lie as close as the numbers of rows do they are counted, and not sorted.
+    """
+    low, high = int(values.min(initial=0)), int(values.max(initial=0))
+    if high - low > CLOSE * len(values):
+        names, found = np.unique(values, return_inverse=True)
+        return found, len(names)
+    is_there = marked(high - low + 1, values - low)
+    numbers: Longs = np.cumsum(is_there)
+    return numbers[values - low] - 1, int(numbers[-1])
+
+
+def ascending(places: Longs) -> Longs:
+    """The order of rows by their places, each of its own; by counting where these lie close."""
+    low, high = int(places.min(initial=0)), int(places.max(initial=0))
+    if high - low > CLOSE * len(places):
+        return np.argsort(places)
+    rows = np.full(high - low + 1, UNKNOWN, np.int64)
+    rows[places - low] = np.arange(len(places))
+    found: Longs = rows[rows != UNKNOWN]
+    return found
+
+
+def stably(numbers: Longs) -> Longs:
+    """The order of small numbers; those of 16 bits are sorted by their digits."""
+    is_short = int(numbers.min(initial=0)) >= 0 and int(numbers.max(initial=0)) < 1 << 16
+    return np.argsort(numbers.astype(np.uint16) if is_short else numbers, kind="stable")
 
 
 def marked(count: int, places: Longs) -> Flags:
@@ -84,8 +124,8 @@ def marked(count: int, places: Longs) -> Flags:
 
 def without_doubles(numbers: Longs) -> Longs:
     """The different ones of numbers, ascending; `np.unique` hashes them, which takes forty times as long."""
-    ascending = np.sort(numbers)
-    found: Longs = ascending[np.diff(ascending, prepend=ascending[:1] - 1) != 0]
+    in_order = np.sort(numbers)
+    found: Longs = in_order[np.diff(in_order, prepend=in_order[:1] - 1) != 0]
     return found
 
 
@@ -102,9 +142,9 @@ def crossed(*columns: Longs) -> Longs:
     """One code for the codes of a row in several columns."""
     both = columns[0]
     for column in columns[1:]:
-        _, left = np.unique(both, return_inverse=True)
-        _, right = np.unique(column, return_inverse=True)
-        both = left * (right.max(initial=0) + 1) + right
+        left, _ = numbered(both)
+        right, count = numbered(column)
+        both = left * count + right
     return both
 
 
@@ -116,11 +156,10 @@ def units_of(groups: Longs, rows: Longs, values: Longs) -> Longs:
         rows: entries, each as often as it has values.
         values: code of the value of each of these; -1 joins nothing.
     """
-    names, group = np.unique(groups, return_inverse=True)
+    group, groups_count = numbered(groups)
     known = values != UNKNOWN
-    _, value = np.unique(values[known], return_inverse=True)
-    count = len(names) + (int(value.max()) + 1 if value.size else 0)
-    return components(count, group[rows[known]], len(names) + value)[group]
+    value, values_count = numbered(values[known])
+    return components(groups_count + values_count, group[rows[known]], groups_count + value)[group]
 
 
 def components(count: int, lefts: Longs, rights: Longs) -> Longs:

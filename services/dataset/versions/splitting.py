@@ -22,7 +22,10 @@ from services.dataset.versions.split_columns import (
     Flags,
     Longs,
     among,
+    ascending,
     marked,
+    numbered,
+    stably,
     without_doubles,
 )
 
@@ -63,24 +66,29 @@ class Groups:
     """
 
     def __init__(self, columns: Columns, rows: Longs) -> None:
-        _, self.of_row = np.unique(columns.groups[rows], return_inverse=True)
-        # What must not be trained on comes first.
-        order = np.lexsort((columns.places[rows], ~columns.exam_only[rows], self.of_row))
-        self.sizes = np.bincount(self.of_row)
-        self.first = rows[order][np.cumsum(self.sizes) - self.sizes]
+        self.of_row, count = numbered(columns.groups[rows])
+        self.sizes = np.bincount(self.of_row, minlength=count)
+        self.first = first_of_groups(columns, rows, self.of_row, count)
         self.forced = columns.exam_only[self.first]
         self.places = columns.places[self.first]
         units = columns.groups if columns.units is None else columns.units
-        _, self.unit = np.unique(units[self.first], return_inverse=True)
-        self.by_unit = np.lexsort((self.places, self.unit))
-
-    @property
-    def units(self) -> int:
-        """How many units there are."""
-        return int(self.unit.max(initial=-1)) + 1
+        self.unit, self.units = numbered(units[self.first])
+        in_places = ascending(self.places)
+        self.by_unit = in_places[stably(self.unit[in_places])]
 
     def __len__(self) -> int:
         return len(self.first)
+
+
+def first_of_groups(columns: Columns, rows: Longs, of_row: Longs, count: int) -> Longs:
+    """The row of each group that stands for it: the first that must not be trained on, or the first."""
+    order = ascending(columns.places[rows])
+    forced = columns.exam_only[rows][order]
+    # Of those that are written to one place the last one stays.
+    last_first = np.concatenate([order[forced], order[~forced]])[::-1]
+    found = np.empty(count, np.int64)
+    found[of_row[last_first]] = rows[last_first]
+    return found
 
 
 def split(columns: Columns, exam: Side, validation: Side | None = None) -> Sides:
@@ -117,8 +125,8 @@ def within_limit(columns: Columns, limit: int) -> Flags:
     """Which entries are no exam items over the limit; those of one group count as one."""
     if not limit:
         return np.ones(len(columns), bool)
-    names, group = np.unique(columns.groups, return_inverse=True)
-    firsts = np.full(len(names), len(columns))
+    group, count = numbered(columns.groups)
+    firsts = np.full(count, len(columns))
     np.minimum.at(firsts, group[columns.exam_only], columns.places[columns.exam_only])
     over = np.sort(firsts)[limit] if len(firsts) > limit else len(columns)
     return ~columns.exam_only | (firsts[group] < over)
@@ -126,7 +134,7 @@ def within_limit(columns: Columns, limit: int) -> Flags:
 
 def in_order(columns: Columns, rows: Longs) -> Longs:
     """Rows by their places."""
-    return rows[np.argsort(columns.places[rows])]
+    return rows[ascending(columns.places[rows])]
 
 
 def facts_in_train(columns: Columns, train: Longs, exam: Longs) -> int:
@@ -142,7 +150,7 @@ def sides_of_groups(columns: Columns, rows: Longs, groups: Groups, wanted: Seque
     budget = hold_out_forced(groups, sides, Budget.of(len(columns), wanted[0]))
     free = ~marked(groups.units, groups.unit[groups.forced])
     asked = np.flatnonzero(sides == EXAM)
-    facts = Facts(units, free, fact_codes(columns)[groups.first[asked]], count)
+    facts = Facts(units, free, columns.fact_codes[groups.first[asked]], count)
     for side, left in ((EXAM, budget), (VALIDATION, Budget.of(len(columns), wanted[1]))):
         chosen = choose(units, free, left, facts, whole=columns.units is None)
         move(groups, units, sides, chosen, side)
@@ -179,7 +187,7 @@ def units_from(columns: Columns, rows: Longs, groups: Groups) -> tuple[Units, in
     unit = groups.unit[by_unit]
     items = np.bincount(unit, minlength=count)
     leaders = groups.first[by_unit][np.cumsum(items) - items]
-    facts = fact_codes(columns)
+    facts = columns.fact_codes
     width = int(facts.max(initial=UNKNOWN)) + 1
     row_units, row_facts = groups.unit[groups.of_row], facts[rows]
     known = row_facts != UNKNOWN
@@ -194,9 +202,3 @@ def units_from(columns: Columns, rows: Longs, groups: Groups) -> tuple[Units, in
         group_sizes=Lists(unit, groups.sizes[by_unit], count),
     )
     return units, width
-
-
-def fact_codes(columns: Columns) -> Longs:
-    """Facts numbered from 0, unknown ones -1."""
-    names, code = np.unique(columns.facts, return_inverse=True)
-    return code - int(names[:1].tolist() == [UNKNOWN])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -54,8 +54,11 @@ class VersionWriter:
         self._version = version
         self._folder = folder
 
-    async def write(self) -> Made:
+    async def write(self, take: Callable[[Shard], None]) -> Made:
         """Decide where each example goes, and write the shards.
+
+        Args:
+            take: is given each shard when it is written, in the thread that writes them.
 
         Raises:
             FailedPrecondition: no kept example is left, or leaks block the version.
@@ -69,7 +72,7 @@ class VersionWriter:
         plan = await asyncio.to_thread(lambda: Planner(entries, sketches, self._version.options).plan())
         made = await self._checked(plan, entries, sketches, reader.dealer)
         await self._tell(f"writing {sum(made.plan.split_counts.values())} examples")
-        return replace(made, shards=await asyncio.to_thread(self._write, reader, made))
+        return replace(made, shards=await asyncio.to_thread(self._write, reader, made, take))
 
     async def _checked(self, plan: Plan, entries: Entries, sketches: Sketches, dealer: Dealer) -> Made:
         """A plan without what leaks, and with the general data of another version, if that is wished."""
@@ -89,7 +92,7 @@ class VersionWriter:
                 made = await asyncio.to_thread(replayer.mixed_into, made)
         return replace(made, spent=spent() if provider else None)
 
-    def _write(self, reader: RowReader, made: Made) -> list[Shard]:
+    def _write(self, reader: RowReader, made: Made, take: Callable[[Shard], None]) -> list[Shard]:
         sides = {
             side: ShardWriter(self._folder, name)
             for side, name in enumerate(SPLITS)
@@ -98,7 +101,11 @@ class VersionWriter:
         ranges = reader.dealer.ranges()
         if made.replay_dealer:
             ranges = interleaved(ranges, made.replay_dealer.ranges())
-        return deal(ranges, made.plan.sides, sides)
+        shards = []
+        for shard in deal(ranges, made.plan.sides, sides):
+            take(shard)
+            shards.append(shard)
+        return shards
 
     async def _tell(self, words: str) -> None:
         await self._jobs.set_progress(self._item.job_id, words)
@@ -140,16 +147,14 @@ class Blocks:
 
 def deal(
     ranges: Iterable[pa.Table], sides: npt.NDArray[np.int8], writers: dict[int, ShardWriter]
-) -> list[Shard]:
+) -> Iterator[Shard]:
     """Give every split its rows in the order of their places, the next while some are written; the shards."""
-    made: list[Shard] = []
     parts = ({side: of_side(rows, sides, side) for side in writers} for rows in ranges)
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, parts, None)
         while part := coming.result():
             coming = pool.submit(next, parts, None)
             for side, writer in writers.items():
-                made += writer.add(part[side])
+                yield from writer.add(part[side])
     for writer in writers.values():
-        made += writer.finish()
-    return made
+        yield from writer.finish()

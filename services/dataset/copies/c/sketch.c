@@ -44,8 +44,38 @@ static Py_ssize_t grams_of(const Text *text, uint32_t *grams) {
     return count;
 }
 
+/* Up to so many numbers are sorted by one digit, and the few that share it by insertion. */
+#define FEW 512
+
+static void sort_few(uint32_t *numbers, uint32_t *spare, Py_ssize_t count) {
+    uint16_t places[256] = {0}, before = 0;
+    for (Py_ssize_t at = 0; at < count; at++) {
+        places[numbers[at] >> 24]++;
+    }
+    for (int digit = 0; digit < 256; digit++) {
+        uint16_t here = places[digit];
+        places[digit] = before;
+        before += here;
+    }
+    for (Py_ssize_t at = 0; at < count; at++) {
+        spare[places[numbers[at] >> 24]++] = numbers[at];
+    }
+    for (Py_ssize_t at = 0; at < count; at++) {
+        uint32_t number = spare[at];
+        Py_ssize_t place = at;
+        for (; place > 0 && numbers[place - 1] > number; place--) {
+            numbers[place] = numbers[place - 1];
+        }
+        numbers[place] = number;
+    }
+}
+
 /* Ascending, by radix: time in proportion to the count, whatever the numbers. */
 static void sort(uint32_t *numbers, uint32_t *spare, Py_ssize_t count) {
+    if (count <= FEW) {
+        sort_few(numbers, spare, count);
+        return;
+    }
     for (int shift = 0; shift < 32; shift += 8) {
         uint32_t places[256] = {0}, before = 0;
         for (Py_ssize_t at = 0; at < count; at++) {

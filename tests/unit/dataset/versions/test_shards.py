@@ -39,7 +39,6 @@ def row_of(one: Example) -> bytes:
         None,
         None if one.score is None else struct.pack(">d", one.score),
         struct.pack(">i", one.characters),
-        digest_of(one.kind, content_json(one).encode()).hex().encode(),
     ]
     told = [b"\xff" * 4 if each is None else struct.pack(">i", len(each)) + each for each in fields]
     return struct.pack(">h", len(fields)) + b"".join(told)
@@ -128,6 +127,10 @@ def test_a_system_prompt_changes_what_is_said_and_no_place(tmp_path: Path) -> No
     assert ids([plain]) == ids([prompted])
     said = [json.loads(text)["messages"][0]["content"] for text in prompted.column("content").to_pylist()]
     assert said == ["Be brief."] * 20
+    for table in (plain, prompted):
+        rows = zip(table.column("kind").to_pylist(), table.column("content").to_pylist(), strict=True)
+        wanted = [digest_of(kind, content.encode()).hex() for kind, content in rows]
+        assert table.column("digest").to_pylist() == wanted
     assert not set(plain.column("digest").to_pylist()) & set(prompted.column("digest").to_pylist())
 
 
