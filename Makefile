@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 TYPED := services clients/python/sishu tests scripts
 # Processes that run tests, each with stores of its own; most of a test's time is waiting.
-TESTERS ?= 2
+TESTERS ?= 3
 PYTEST := python -m pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder --durations 20
 EXTRAS := --extra local --extra engine --extra deepspeed --extra dev --extra bench
 
