@@ -41,9 +41,11 @@ from services.dataset.tokenizers import Tokenizers
 from services.dataset.versions.making import VersionWorker
 from services.dataset.versions.store import VersionStore
 from services.runtime.config import read
+from services.runtime.memory import giving_back, keep_freed
 from services.runtime.project_data import ProjectData
 from services.runtime.room import Built, Parts, Room, run_room
 from services.runtime.work_folders import sweep_folders
+from services.runtime.worker import Handler
 
 
 def build(parts: Parts) -> Built:
@@ -70,30 +72,31 @@ def build(parts: Parts) -> Built:
     statistics = StatisticsWorker(
         jobs, StatisticsStore(pool, jobs), versions, parts.storage, parts.client, tokenizers.load
     )
+    handlers: dict[str, Handler] = {
+        "update_examples": ChangeWorker(jobs, changes, applier).update_examples,
+        "import_file": files.import_file,
+        "make_benchmark": BenchmarkWorker(jobs, benchmark_store, parts.storage).make_benchmark,
+        "find_leaks": leaks.find_leaks,
+        "import_generations": generations.import_generations,
+        "find_duplicates": duplicates.find_duplicates,
+        "apply_deduplication": duplicates.apply_deduplication,
+        "mark_sources": MarkWorker(jobs, marks).mark_sources,
+        "make_dataset_version": maker.make_version,
+        "restore_dataset_version": restorer.restore,
+        "make_dataset_statistics": statistics.make_statistics,
+        "make_export": exporter.make_export,
+        "make_dataset_diff": DiffWorker(jobs, DiffStore(pool, jobs), versions, parts.storage).make_diff,
+    }
     return Built(
         servicers=servicers(parts, tokenizers),
         project_data=ProjectData(ProjectStore(pool, jobs).delete, ("datasets",)),
-        handlers={
-            "update_examples": ChangeWorker(jobs, changes, applier).update_examples,
-            "import_file": files.import_file,
-            "make_benchmark": BenchmarkWorker(jobs, benchmark_store, parts.storage).make_benchmark,
-            "find_leaks": leaks.find_leaks,
-            "import_generations": generations.import_generations,
-            "find_duplicates": duplicates.find_duplicates,
-            "apply_deduplication": duplicates.apply_deduplication,
-            "mark_sources": MarkWorker(jobs, marks).mark_sources,
-            "make_dataset_version": maker.make_version,
-            "restore_dataset_version": restorer.restore,
-            "make_dataset_statistics": statistics.make_statistics,
-            "make_export": exporter.make_export,
-            "make_dataset_diff": DiffWorker(jobs, DiffStore(pool, jobs), versions, parts.storage).make_diff,
-        },
+        handlers={kind: giving_back(handler) for kind, handler in handlers.items()},
         background=[UploadSweeper(imports, parts.storage, config.upload_seconds).run],
     )
 
 
 if __name__ == "__main__":
-    # Arrow's own allocator gives memory back at once, and the kernel clears it again for the next block: that
-    # is a tenth of the time that a version takes.
+    keep_freed()
+    # Arrow's own allocator gives memory back at once.
     pa.set_memory_pool(pa.system_memory_pool())
     run_room(Room("dataset", Path(__file__).parent, build, concurrency=2))

@@ -10,10 +10,8 @@ sorting, whatever the texts.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
@@ -33,8 +31,6 @@ WINDOW = 6
 """Neighbours on either side with which a text of a larger bucket is compared."""
 TOGETHER = 32
 """Values of a row that lie together in memory."""
-AHEAD = 2
-"""Bands that are made while another is worked on."""
 SLACK = 5 * 0.5 / LANES**0.5
 """Five standard deviations of an estimate by MinHash values."""
 
@@ -52,6 +48,15 @@ class Buckets:
     order: Rows
     first: Rows
     last: Rows
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Some bands side by side: where the first starts, the columns of each, and how many there are."""
+
+    start: int
+    depth: int
+    count: int
 
 
 def bands_for(threshold: float) -> tuple[int, int]:
@@ -72,46 +77,27 @@ def least_equal(threshold: float) -> int:
     return max(0, int(np.ceil((threshold - SLACK) * LANES)))
 
 
-def buckets(signatures: Signatures, rows: Rows, threshold: float) -> Iterator[Buckets]:
-    """The buckets of each band; the next are made while some are worked on.
+def bands_together(threshold: float) -> list[Bands]:
+    """All bands, in parts whose values lie together in memory."""
+    bands, depth = bands_for(threshold)
+    together = max(1, TOGETHER // depth)
+    return [Bands(start * depth, depth, min(together, bands - start)) for start in range(0, bands, together)]
+
+
+def buckets(signatures: Signatures, rows: Rows, parts: Iterable[Bands]) -> Iterator[Buckets]:
+    """The buckets of each of some bands.
 
     Args:
         signatures: MinHash values of all rows.
         rows: the rows that count, in an order that hangs on the texts alone.
-        threshold: how alike texts are that should share a bucket.
+        parts: the bands.
     """
-    with ThreadPoolExecutor(AHEAD) as pool:
-        jobs = band_keys(pool, signatures, rows, threshold)
-        waiting = [pool.submit(band_of, signatures, rows, *job) for job in islice(jobs, AHEAD)]
-        while waiting:
-            found = waiting.pop(0).result()
-            waiting += [pool.submit(band_of, signatures, rows, *job) for job in islice(jobs, 1)]
-            yield found
-
-
-def band_keys(
-    pool: ThreadPoolExecutor, signatures: Signatures, rows: Rows, threshold: float
-) -> Iterator[tuple[bytes, int, int]]:
-    """Of each band a number for the values of each row, where it starts, and its depth.
-
-    Those of some bands are made together, as their values lie together in memory; the next meanwhile.
-    """
-    bands, depth = bands_for(threshold)
-    together = max(1, TOGETHER // depth)
-    parts = [(start, min(together, bands - start)) for start in range(0, bands, together)]
-
-    def made(part: tuple[int, int]) -> bytes:
-        found: bytes = loops.keys(signatures, rows, part[0] * depth, depth, part[1])
-        return found
-
     width = 4 * len(rows)
-    coming = pool.submit(made, parts[0])
-    for at, (start, count) in enumerate(parts):
-        keys = coming.result()
-        if at + 1 < len(parts):
-            coming = pool.submit(made, parts[at + 1])
-        for number in range(count):
-            yield keys[number * width : (number + 1) * width], (start + number) * depth, depth
+    for part in parts:
+        keys = loops.keys(signatures, rows, part.start, part.depth, part.count)
+        for number in range(part.count):
+            start = part.start + number * part.depth
+            yield band_of(signatures, rows, keys[number * width : (number + 1) * width], start, part.depth)
 
 
 def band_of(signatures: Signatures, rows: Rows, keys: bytes, start: int, depth: int) -> Buckets:

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from typing import TypeAlias
+from threading import Lock
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from services.dataset.copies.buckets import FULL, WINDOW, Buckets, buckets, least_equal
-from services.dataset.copies.by_numpy import roots_of
+from services.dataset.copies.buckets import (
+    FULL,
+    WINDOW,
+    Bands,
+    Buckets,
+    Rows,
+    bands_together,
+    buckets,
+    least_equal,
+)
+from services.dataset.copies.by_numpy import roots_of, unite
 from services.dataset.copies.native import loops
 from services.dataset.copies.sketches import LANES, THREADS, Signatures, Sketches, from_signatures, sketch
 
 Indices: TypeAlias = npt.NDArray[np.intp]
 Marks: TypeAlias = npt.NDArray[np.uint8]
+Part = TypeVar("Part")
+Found = TypeVar("Found")
 Texts: TypeAlias = Iterable[str] | Sketches | Signatures
 
 ALL_PAIRS = 1 << 20
@@ -31,19 +43,22 @@ class LargeBuckets:
         """Those of up to so many rows in all; where there are more, they are not kept."""
         self._left = most
         self._found: list[Buckets] = []
+        self._lock = Lock()
 
     def note(self, found: Buckets) -> None:
-        """Keep the large buckets of a band."""
+        """Keep the large buckets of a band; several threads may do so."""
         large = found.last - found.first > FULL
-        self._left -= int(large.sum())
-        if self._left < 0:
-            self._found.clear()
-        elif large.any():
-            self._found.append(only(found, large))
+        kept = only(found, large)
+        with self._lock:
+            self._left -= len(kept.order)
+            if self._left < 0:
+                self._found.clear()
+            elif len(kept.order):
+                self._found.append(kept)
 
     @property
     def found(self) -> list[Buckets] | None:
-        """The buckets, band by band; nothing where there were too many to keep."""
+        """The buckets; nothing where there were too many to keep."""
         return None if self._left < 0 else self._found
 
 
@@ -76,12 +91,32 @@ def group_near_copies(texts: Texts, threshold: float, large: LargeBuckets | None
     rows, twins = held.distinct
     parents = np.arange(len(held), dtype=np.int32)
     if threshold < 1 and len(rows) > 1:
-        for found in buckets(held.signatures, rows, threshold):
+        parents = forest(held, rows, threshold, large)
+    # Rows and roots are the first of their kind: so is the root of any text.
+    return roots_of(parents)[twins].astype(np.intp)
+
+
+def forest(held: Sketches, rows: Rows, threshold: float, large: LargeBuckets | None) -> Rows:
+    """What rows that are alike are joined in; every core looks through some of the bands."""
+
+    def joined_in(parts: list[Bands]) -> Rows:
+        parents = np.arange(len(held), dtype=np.int32)
+        for found in buckets(held.signatures, rows, parts):
             loops.join(*arguments(held, threshold, found), FULL, WINDOW, parents)
             if large:
                 large.note(found)
-    # Rows and roots are the first of their kind: so is the root of any text.
-    return roots_of(parents)[twins].astype(np.intp)
+        return parents
+
+    first, *others = in_parts(joined_in, bands_together(threshold))
+    for other in others:
+        unite(first, np.arange(len(first), dtype=np.int32), other)
+    return first
+
+
+def in_parts(call: Callable[[list[Part]], Found], parts: list[Part]) -> list[Found]:
+    """Call something with as many shares of a list as there are cores, at the same time."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(call, (parts[first::THREADS] for first in range(THREADS))))
 
 
 def clusters(groups: Indices) -> list[Indices]:
@@ -144,25 +179,34 @@ def leaked(
             least = 0 if held.grams.size else None
             loops.match(*arguments(held, threshold, one, least), len(rows), WINDOW, is_kept, marked)
         elif known is None:
-            for found in buckets(held.signatures, rows, threshold):
-                loops.match(*arguments(held, threshold, found), FULL, WINDOW, is_kept, marked)
+            marked = matched(
+                held,
+                threshold,
+                is_kept,
+                lambda parts: buckets(held.signatures, rows, parts),
+                bands_together(threshold),
+            )
         else:
-            marked = matched(held, threshold, known, is_kept)
+            marked = matched(held, threshold, is_kept, iter, known)
     return np.flatnonzero(((is_kept == 1) | (marked == 1))[twins[others]])
 
 
-def matched(held: Sketches, threshold: float, known: list[Buckets], is_kept: Marks) -> Marks:
-    """What is like a kept row in buckets that lie ready: every core looks through some of these."""
+def matched(
+    held: Sketches,
+    threshold: float,
+    is_kept: Marks,
+    found_in: Callable[[list[Part]], Iterator[Buckets]],
+    parts: list[Part],
+) -> Marks:
+    """What is like a kept row in the buckets that are found in parts; every core looks through some."""
 
-    def marked_in(some: list[Buckets]) -> Marks:
+    def marked_in(some: list[Part]) -> Marks:
         marked = np.zeros(len(held), np.uint8)
-        for found in some:
+        for found in found_in(some):
             loops.match(*arguments(held, threshold, found), FULL, WINDOW, is_kept, marked)
         return marked
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        parts = pool.map(marked_in, (known[first::THREADS] for first in range(THREADS)))
-        found: Marks = np.bitwise_or.reduce(list(parts))
+    found: Marks = np.bitwise_or.reduce(in_parts(marked_in, parts))
     return found
 
 

@@ -52,6 +52,21 @@ DIGEST = 16
 
 
 @dataclass(frozen=True)
+class Parsed:
+    """Rows of COPY BINARY, as a thread can make them of a block while others are taken.
+
+    Args:
+        table: the columns of `COLUMNS`.
+        found: what contents and lineages say.
+        digests: of the contents, `DIGEST` bytes each.
+    """
+
+    table: Mapping[str, pa.Array]
+    found: Studied
+    digests: bytes
+
+
+@dataclass(frozen=True)
 class Studied:
     """What is found in the contents and lineages of a block, a value a row.
 
@@ -87,17 +102,15 @@ class RowReader:
         self._pairs: dict[str, list[Pairs]] = {"tag": [], "label": [], "chunk": []}
         self.rows = 0
 
-    def add(self, block: bytes) -> None:
-        """Take whole rows of COPY BINARY, without what stands before them all."""
-        table = columns_of(block)
-        found = studied(table["content"], table["lineage"])
+    def add(self, rows: Parsed) -> None:
+        """Take the next rows."""
+        table, found = rows.table, rows.found
         self._sketcher.add(found.asks)
-        digests = digests_of(table["kind"], table["content"])
-        places = mixed(numbers_of(digests) ^ self._mask)
+        places = mixed(numbers_of(rows.digests) ^ self._mask)
         source = sources_of(found.imports, table["generation_id"])
         self._note(table, found, source)
         self._part("places", places)
-        self.dealer.add(self._dealt(table, digests, places, source))
+        self.dealer.add(self._dealt(table, rows.digests, places, source))
         self.rows += len(places)
 
     def finish(self) -> tuple[Entries, Sketches]:
@@ -163,6 +176,17 @@ class RowReader:
             "row": pa.array(np.arange(self.rows, self.rows + len(places)), pa.int64()),
         }
         return pa.table([columns[name] for name in DEALT.names], schema=DEALT)
+
+
+def parsed(block: bytes) -> Parsed:
+    """Whole rows of COPY BINARY, without what stands before them all.
+
+    Raises:
+        ValueError: these are no such rows.
+    """
+    table = columns_of(block)
+    found = studied(table["content"], table["lineage"])
+    return Parsed(table, found, digests_of(table["kind"], table["content"]))
 
 
 def columns_of(block: bytes) -> dict[str, pa.Array]:

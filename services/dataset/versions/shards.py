@@ -55,6 +55,20 @@ class Shard:
     rows: int
 
 
+@dataclass(frozen=True)
+class Unwritten:
+    """The rows of a shard, and where they go."""
+
+    path: Path
+    split: str
+    rows: pa.Table
+
+    def write(self) -> Shard:
+        """Write them."""
+        write_shard(self.path, self.rows)
+        return Shard(self.path, self.split, self.rows.num_rows)
+
+
 class Dealer:
     """Deals rows to files by their places.
 
@@ -112,8 +126,8 @@ class Dealer:
         return self._folder / f".{number:05d}.dealt"
 
 
-class ShardWriter:
-    """Writes the rows of one split, as they come, to shards of `ROWS` rows; at least one."""
+class ShardCutter:
+    """Makes shards of `ROWS` rows of those of one split, as they come; at least one."""
 
     def __init__(self, folder: Path, split: str) -> None:
         self._folder = folder
@@ -122,26 +136,25 @@ class ShardWriter:
         self._held = 0
         self._number = 0
 
-    def add(self, rows: pa.Table) -> Iterator[Shard]:
-        """Take rows; the shards that are full now."""
+    def add(self, rows: pa.Table) -> Iterator[Unwritten]:
+        """Take rows; the shards that are full now, to be written."""
         self._waiting.append(rows)
         self._held += rows.num_rows
         while self._held >= ROWS:
-            yield self._write(ROWS)
+            yield self._cut(ROWS)
 
-    def finish(self) -> Iterator[Shard]:
+    def finish(self) -> Iterator[Unwritten]:
         """The last shard."""
         if self._held or not self._number:
-            yield self._write(self._held)
+            yield self._cut(self._held)
 
-    def _write(self, count: int) -> Shard:
+    def _cut(self, count: int) -> Unwritten:
         waiting = pa.concat_tables([SCHEMA.empty_table(), *self._waiting])
         rows, rest = waiting.slice(0, count), waiting.slice(count)
         self._waiting, self._held = [rest], rest.num_rows
         path = self._folder / shard_name(self._split, self._number)
         self._number += 1
-        write_shard(path, rows)
-        return Shard(path, self._split, rows.num_rows)
+        return Unwritten(path, self._split, rows)
 
 
 def of_side(rows: pa.Table, sides: npt.NDArray[np.int8], side: int) -> pa.Table:

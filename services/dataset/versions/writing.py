@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +19,10 @@ from services.dataset.leak_checks.meanings import comparing_meanings
 from services.dataset.versions.entries import Entries
 from services.dataset.versions.leaking import checked, guarded_against
 from services.dataset.versions.planning import Made, Plan, Planner, coverage, source_counts
-from services.dataset.versions.reading import HEADER, RowReader
+from services.dataset.versions.reading import HEADER, RowReader, parsed
 from services.dataset.versions.replay_fitting import Own
 from services.dataset.versions.replaying import Replayer, ReplaySource, interleaved
-from services.dataset.versions.shards import Dealer, Shard, ShardWriter, of_side
+from services.dataset.versions.shards import Dealer, Shard, ShardCutter, Unwritten, of_side
 from services.dataset.versions.store import VersionStore
 from services.dataset.versions.versions import SPLITS, DatasetVersion
 from services.runtime.jobs import Item, Jobs
@@ -29,6 +30,10 @@ from sishu.client import Client
 
 BLOCK = 4 << 20
 """Bytes of rows that are taken at once."""
+STAGES = 2
+"""Blocks that are worked on at a time, each at another stage."""
+WRITTEN_AT_ONCE = 2
+"""Shards that are written at a time; each has some 50 MB of rows."""
 
 
 class VersionWriter:
@@ -94,7 +99,7 @@ class VersionWriter:
 
     def _write(self, reader: RowReader, made: Made, take: Callable[[Shard], None]) -> list[Shard]:
         sides = {
-            side: ShardWriter(self._folder, name)
+            side: ShardCutter(self._folder, name)
             for side, name in enumerate(SPLITS)
             if name in made.plan.split_counts
         }
@@ -112,14 +117,14 @@ class VersionWriter:
 
 
 class Blocks:
-    """Hands rows to a reader in blocks, in a thread, while the next come in."""
+    """Hands rows to a reader in blocks: one is parsed and one taken, in threads, while the next comes in."""
 
     def __init__(self, reader: RowReader) -> None:
         self._reader = reader
         self._parts: list[bytes] = []
         self._size = 0
         self._begun = False
-        self._working: asyncio.Task[None] | None = None
+        self._working: deque[asyncio.Task[None]] = deque()
 
     async def __aenter__(self) -> Blocks:
         return self
@@ -127,8 +132,11 @@ class Blocks:
     async def __aexit__(self, *error: object) -> None:
         if error[0] is None and self._parts:
             await self._hand_over()
-        if self._working:
-            await self._working
+        # All have ended before their folder goes, whatever becomes of them.
+        ended = await asyncio.gather(*self._working, return_exceptions=True)
+        failed = [one for one in ended if isinstance(one, BaseException)]
+        if error[0] is None and failed:
+            raise failed[0]
 
     async def add(self, rows: bytes) -> None:
         """Take whole rows: Postgres sends every row in a message of its own, and the end of all, too."""
@@ -140,21 +148,41 @@ class Blocks:
 
     async def _hand_over(self) -> None:
         block, self._parts, self._size = b"".join(self._parts), [], 0
-        if self._working:
-            await self._working
-        self._working = asyncio.create_task(asyncio.to_thread(self._reader.add, block))
+        if len(self._working) == STAGES:
+            await self._working.popleft()
+        before = self._working[-1] if self._working else None
+        self._working.append(asyncio.create_task(self._work(block, before)))
+
+    async def _work(self, block: bytes, before: asyncio.Task[None] | None) -> None:
+        rows = await asyncio.to_thread(parsed, block)
+        if before:
+            await before
+        await asyncio.to_thread(self._reader.add, rows)
 
 
 def deal(
-    ranges: Iterable[pa.Table], sides: npt.NDArray[np.int8], writers: dict[int, ShardWriter]
+    ranges: Iterable[pa.Table], sides: npt.NDArray[np.int8], writers: dict[int, ShardCutter]
 ) -> Iterator[Shard]:
     """Give every split its rows in the order of their places, the next while some are written; the shards."""
     parts = ({side: of_side(rows, sides, side) for side in writers} for rows in ranges)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as cutting, ThreadPoolExecutor(WRITTEN_AT_ONCE) as writing:
+        waiting: deque[Future[Shard]] = deque()
+        for shard in full(parts, writers, cutting):
+            waiting.append(writing.submit(shard.write))
+            if len(waiting) > WRITTEN_AT_ONCE:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def full(
+    parts: Iterator[dict[int, pa.Table]], writers: dict[int, ShardCutter], pool: ThreadPoolExecutor
+) -> Iterator[Unwritten]:
+    """Shards as they become full, and at last what is left; the next rows are cut out meanwhile."""
+    coming = pool.submit(next, parts, None)
+    while part := coming.result():
         coming = pool.submit(next, parts, None)
-        while part := coming.result():
-            coming = pool.submit(next, parts, None)
-            for side, writer in writers.items():
-                yield from writer.add(part[side])
+        for side, writer in writers.items():
+            yield from writer.add(part[side])
     for writer in writers.values():
         yield from writer.finish()

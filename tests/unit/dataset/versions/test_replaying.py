@@ -22,10 +22,10 @@ from services.dataset.leak_checks.leak_checks import LeakSource
 from services.dataset.versions import replaying
 from services.dataset.versions.options import DatasetOptions, Replay
 from services.dataset.versions.planning import EXAM, TRAIN, Made, Plan, Planner
-from services.dataset.versions.reading import RowReader, digest_of
+from services.dataset.versions.reading import RowReader, digest_of, parsed
 from services.dataset.versions.replay_fitting import Own
 from services.dataset.versions.replaying import Replayer, ReplaySource, interleaved
-from services.dataset.versions.shards import PLACE, SCHEMA, ShardWriter, of_side, write_shard
+from services.dataset.versions.shards import PLACE, SCHEMA, ShardCutter, of_side, write_shard
 from services.dataset.versions.versions import SPLITS, DatasetVersion
 from services.runtime.errors import FailedPrecondition
 from services.runtime.ids import derived_id
@@ -82,7 +82,7 @@ def mixed(
     source = source_of(folder, general, prompt)
     new = version("new", replay=Replay(share, dataset_version_id=source.version.id), **options)
     reader = RowReader(folder, new.options, len(own))
-    reader.add(copied(sorted(own, key=lambda one: one.id)))
+    reader.add(parsed(copied(sorted(own, key=lambda one: one.id))))
     entries, sketches = reader.finish()
     plan = Planner(entries, sketches, new.options).plan()
     begun = Made(plan, (), {}, {"hand": {"train": plan.count(TRAIN)}}, [one.source for one in guarded])
@@ -139,9 +139,9 @@ def test_the_same_gives_the_same_bytes_and_another_seed_other_rows(
     again = mixed(tmp_path / "b")
     files = []
     for number, found in enumerate((one, again)):
-        writer = ShardWriter(tmp_path, f"{SPLITS[0]}{number}")
+        writer = ShardCutter(tmp_path, f"{SPLITS[0]}{number}")
         shards = [*writer.add(found.rows), *writer.finish()]
-        files.append([shard.path.read_bytes() for shard in shards])
+        files.append([shard.write().path.read_bytes() for shard in shards])
     assert files[0] == files[1]
     assert one.made.replayed == again.made.replayed
     assert {row["id"] for row in taken(one)} != {row["id"] for row in taken(other)}

@@ -15,8 +15,8 @@ from services.dataset.examples.content import content_json, lineage_json
 from services.dataset.examples.examples import Example
 from services.dataset.versions import shards
 from services.dataset.versions.options import DatasetOptions
-from services.dataset.versions.reading import RowReader, digest_of
-from services.dataset.versions.shards import SCHEMA, ShardWriter, of_side
+from services.dataset.versions.reading import RowReader, digest_of, parsed
+from services.dataset.versions.shards import SCHEMA, ShardCutter, of_side
 from tests.unit.dataset.makers import conversation, sft
 
 
@@ -50,15 +50,15 @@ def dealt(
     folder.mkdir(exist_ok=True)
     reader = RowReader(folder, DatasetOptions(seed=seed, system_prompt=prompt), len(examples))
     for start in range(0, len(examples), batch):
-        reader.add(copied(examples[start : start + batch]))
+        reader.add(parsed(copied(examples[start : start + batch])))
     entries, sketches = reader.finish()
     assert sketches.keys.tolist() == sketch(one.asks for one in examples).keys.tolist()
-    writer = ShardWriter(folder, "train")
+    writer = ShardCutter(folder, "train")
     sides = np.zeros(len(entries), np.int8)
     made = [each for rows in reader.dealer.ranges() for each in writer.add(of_side(rows, sides, 0))]
     made += writer.finish()
-    tables = [pq.read_table(shard.path) for shard in made]
-    assert [shard.rows for shard in made] == [table.num_rows for table in tables]
+    tables = [pq.read_table(shard.write().path) for shard in made]
+    assert [shard.rows.num_rows for shard in made] == [table.num_rows for table in tables]
     return tables
 
 
