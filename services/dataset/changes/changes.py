@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from services.dataset.changes.replacing import TextReplacement
 from services.dataset.examples.examples import Example
 from services.dataset.examples.filters import ExampleFilter, filter_json, filter_of
 from services.dataset.examples.rules import is_sound
@@ -25,19 +26,25 @@ class Become:
     remove_labels: Sequence[str] = ()
     add_tag_ids: Sequence[str] = ()
     remove_tag_ids: Sequence[str] = ()
+    replace_texts: Sequence[TextReplacement] = ()
 
     def check(self) -> None:
         """Demand that something changes.
 
         Raises:
-            InvalidArgument: nothing does, or a rejection stands without the state.
+            InvalidArgument: nothing does, a rejection stands without the state, or texts are not all.
         """
         if self.rejection and self.state != "rejected":
             message = "rejection: only with state REJECTED"
             raise InvalidArgument("FIELD_INVALID", message, "rejection")
-        if not any(value not in (None, (), []) for value in asdict(self).values()):
-            message = "state: say what changes: a state, a score, labels or tags"
+        said = [name for name, value in asdict(self).items() if value not in (None, (), [])]
+        if not said:
+            message = "state: say what changes: a state, a score, labels, tags or texts"
             raise InvalidArgument("FIELD_INVALID", message, "state")
+        if "replace_texts" in said and len(said) > 1:
+            others = " and ".join(said[:-1])
+            message = f"replace_texts: stands alone; change {others} by a request of its own"
+            raise InvalidArgument("FIELD_INVALID", message, "replace_texts")
 
     def suits(self, example: Example) -> bool:
         """Whether an example may become so: one that is kept obeys the rules of its kind."""
@@ -58,7 +65,9 @@ class Wanted:
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Wanted:
         """From its jsonb value."""
-        return cls(filter_of(values["examples"]), Become(**values["become"]))
+        become = dict(values["become"])
+        texts = [TextReplacement(**one) for one in become.pop("replace_texts", ())]
+        return cls(filter_of(values["examples"]), Become(**become, replace_texts=texts))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.dataset.changes.changes import Become, Change
+from services.dataset.changes.replacing import TextReplacement
 from services.dataset.changes.revisions import Revision
 from services.dataset.examples.convert import (
     example_state,
@@ -50,7 +51,7 @@ def become_from_pb(request: pb.UpdateExamplesRequest) -> Become:
     """What examples become.
 
     Raises:
-        InvalidArgument: nothing, or the rejection does not say why.
+        InvalidArgument: nothing, what does not go together, or the rejection does not say why.
     """
     rejection = rejection_from_pb(request.rejection) if request.HasField("rejection") else None
     become = Become(
@@ -61,6 +62,7 @@ def become_from_pb(request: pb.UpdateExamplesRequest) -> Become:
         remove_labels=words(request.remove_labels),
         add_tag_ids=words(map(uuid_text, request.add_tag_ids)),
         remove_tag_ids=words(map(uuid_text, request.remove_tag_ids)),
+        replace_texts=[TextReplacement(one.text, one.replacement) for one in request.replace_texts],
     )
     become.check()
     return become

@@ -9,6 +9,8 @@ from typing import Any
 import asyncpg
 
 from services.dataset.changes.changes import Become, Change, Wanted
+from services.dataset.changes.replacing import replaced
+from services.dataset.changes.revision_store import store_change
 from services.dataset.changes.revisions import change_not_found
 from services.dataset.examples.edits import REJECTED_BY_HAND
 from services.dataset.examples.store import example_of
@@ -22,6 +24,8 @@ SQL = Statements(Path(__file__).parents[1] / "sql" / "changes.sql")
 
 ROWS = 5000
 """Examples that are changed in one transaction."""
+REWRITTEN = 500
+"""Examples whose texts are looked through in one transaction."""
 KIND = "update_examples"
 """Of the jobs and their items."""
 
@@ -75,13 +79,9 @@ class ChangeStore:
             change = await connection.fetchrow(SQL.lock_change, change_id)
             if change is None:
                 raise ItemClosed
-            undoes = change["kind"] == "undo"
-            last, ids, meant = await (
-                next_undone(connection, change) if undoes else next_meant(connection, project_id, change)
-            )
+            last, changed, meant = await take_step(connection, project_id, change)
             if not last:
                 return False
-            changed = await apply(connection, change, ids)
             await connection.execute(SQL.advance_change, change_id, last, changed, meant - changed)
         return True
 
@@ -117,6 +117,39 @@ class ChangeStore:
                 values = (new, kind, author, dict(wanted), undone, project_id)
                 await connection.execute(SQL.insert_change, *values)
         return change_id
+
+
+Done = tuple[str, int, int]
+"""The last example that was looked at (empty for none), how many were changed, and how many were meant."""
+
+
+async def take_step(connection: Connection, project_id: str, change: asyncpg.Record) -> Done:
+    """Change the next examples of a change."""
+    if change["kind"] == "undo":
+        last, ids, meant = await next_undone(connection, change)
+    elif change["kind"] == "update" and Wanted.of(change["wanted"]).become.replace_texts:
+        return await rewrite(connection, project_id, change)
+    else:
+        last, ids, meant = await next_meant(connection, project_id, change)
+    return last, await apply(connection, change, ids) if ids else 0, meant
+
+
+async def rewrite(connection: Connection, project_id: str, change: asyncpg.Record) -> Done:
+    """Replace texts in the next examples that a change means."""
+    if change["last"] is None:
+        return "", 0, 0
+    wanted = Wanted.of(change["wanted"])
+    chosen, texts = wanted.examples, wanted.become.replace_texts
+    values = (project_id, *chosen.values, change["after"], change["last"], REWRITTEN, chosen.text_in_json)
+    found = [example_of(row) for row in await connection.fetch(SQL.next_saying, *values)]
+    meant = [example for example in found if chosen.says(example)]
+    changed = 0
+    for before in meant:
+        after = replaced(before, texts)
+        if after is not before:
+            await store_change(connection, before, after, change["author"], change["id"])
+            changed += 1
+    return found[-1].id if found else "", changed, len(meant)
 
 
 Batch = tuple[str, Sequence[str], int]

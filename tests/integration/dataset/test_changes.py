@@ -224,6 +224,49 @@ async def test_many_are_changed_by_a_filter_and_undone_together(school: School) 
     assert same(after[1:], before[1:])
 
 
+async def test_texts_are_replaced_wherever_they_stand_and_that_is_undone(school: School) -> None:
+    project_id = new_id()
+    for number in range(4):
+        said = ("A Grey Heron. Grey Herons fish.", "grey heron", "Storks.", "Grey Heron")[number]
+        await school.create(project_id=project_id, messages=turns(f"What is {number}?", said))
+    before = await school.listed(project_id)
+    texts = [
+        changes.TextReplacement(text="Grey Heron", replacement="grey heron"),
+        changes.TextReplacement(text="grey heron", replacement="heron"),
+    ]
+    change = await updated(school, project_id, {"text": "what is"}, replace_texts=texts, author="Bea")
+    assert (change.changed, change.skipped) == (3, 1)
+    after = await school.listed(project_id)
+    assert [one.messages[1].content for one in after] == [
+        "A heron. herons fish.",
+        "heron",
+        "Storks.",
+        "heron",
+    ]
+    (revision,) = await history(school, after[0].id)
+    assert (revision.author, list(revision.changed_fields)) == ("Bea", ["messages"])
+    # What would say nothing any more stays, and so does what a filter does not mean.
+    out = [changes.TextReplacement(text="heron")]
+    change = await updated(
+        school, project_id, {"example_ids": [one.id for one in after[:2]]}, replace_texts=out
+    )
+    assert (change.changed, change.skipped) == (1, 1)
+    assert [one.messages[1].content for one in await school.listed(project_id)] == [
+        *("A . s fish.", "heron", "Storks.", "heron")
+    ]
+    await undone(school, change.id)
+    assert same(await school.listed(project_id), after)
+    assert before[2].messages == after[2].messages
+
+
+async def test_texts_are_replaced_in_a_change_of_their_own(school: School) -> None:
+    text = changes.TextReplacement(text="a", replacement="b")
+    with pytest.raises(ApiError) as error:
+        await updated(school, new_id(), {}, replace_texts=[text], add_labels=["new"])
+    assert (error.value.reason, error.value.field) == ("FIELD_INVALID", "replace_texts")
+    assert "add_labels" in str(error.value)
+
+
 async def test_what_may_not_be_kept_or_is_so_already_is_skipped(school: School) -> None:
     project_id = new_id()
     whole, broken = rejected("Whales?"), rejected("Sharks?")

@@ -42,6 +42,7 @@ ACTIONS: dict[str, list[tuple[str, str, str]]] = {
         ("accept", "example_accept", "examples:accept_examples"),
         ("reject", "example_reject", "examples:reject_examples"),
         ("label", "example_label", "examples:label_examples"),
+        ("replace", "example_replace", "examples:replace_texts"),
         ("discard", "example_discard", "examples:discard_examples"),
         ("comment", "example_comment", "examples:comment_example"),
         ("history", "example_history", "examples:list_history"),

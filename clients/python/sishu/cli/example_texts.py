@@ -12,6 +12,10 @@ EXAMPLE_TEXTS: dict[str, tuple[str, str]] = {
         "Give examples labels, tags or a score, or take labels and tags away.",
         "为样例添加或去掉标记和标签，或打分。",
     ),
+    "example_replace": (
+        "Replace a text, letter for letter, in what examples say; `example undo` takes that back.",
+        "替换样例内容中的一段文字（逐字匹配）； 可用 example undo 撤销。",
+    ),
     "example_comment": ("Comment on an example, or list its comments.", "评论样例，或列出其评论。"),
     "example_history": ("List the changes of an example, newest first.", "列出样例的修改历史，最新的在前。"),
     "example_undo": (
@@ -93,6 +97,8 @@ EXAMPLE_TEXTS: dict[str, tuple[str, str]] = {
         "项目的全部样例（未给出其他范围时）。",
     ),
     "example_add": ("Label to give; may be repeated.", "要添加的标记； 可重复给出。"),
+    "example_replace_text": ("Text that is replaced.", "被替换的文字。"),
+    "example_replace_by": ("What takes its place; nothing takes it out.", "替换成的文字； 不给出则删去。"),
     "example_remove": ("Label to take away; may be repeated.", "要去掉的标记； 可重复给出。"),
     "example_add_tag": (
         "Tag to give: title, alone or with those above it (A > B), or id; may be repeated.",

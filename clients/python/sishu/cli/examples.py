@@ -147,6 +147,22 @@ def label_examples(
 
 
 @takes(ExampleOptions)
+def replace_texts(
+    ids: IdsArgument = None,
+    project: MeantProjectOption = "",
+    all_: AllOption = False,
+    replace: Annotated[str, typer.Option(help=say("example_replace_text"))] = ...,  # type: ignore[assignment]
+    by: Annotated[str, typer.Option(help=say("example_replace_by"))] = "",
+    author: AuthorOption = "",
+    *,
+    options: ExampleOptions,
+) -> None:
+    """`sishu example replace`."""
+    texts = [changes.TextReplacement(text=replace, replacement=by)]
+    change_all(ids, project, all_, options, replace_texts=texts, author=named_author(author))
+
+
+@takes(ExampleOptions)
 def discard_examples(
     ids: IdsArgument = None,
     project: MeantProjectOption = "",

@@ -29,7 +29,7 @@ from sishu.dataset.v1 import example_filter_pb2 as sishu_dot_dataset_dot_v1_dot_
 from sishu.dataset.v1 import example_revision_pb2 as sishu_dot_dataset_dot_v1_dot_example__revision__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-sishu/dataset/v1/example_change_service.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1dsishu/common/v1/failure.proto\x1a\x1esishu/dataset/v1/example.proto\x1a%sishu/dataset/v1/example_filter.proto\x1a\'sishu/dataset/v1/example_revision.proto\"\x93\x04\n\x15UpdateExamplesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleFilterB\x06\xbaH\x03\xc8\x01\x01\x12\x37\n\x05state\x18\x03 \x01(\x0e\x32\x1e.sishu.dataset.v1.ExampleStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12+\n\trejection\x18\x04 \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12\x30\n\nadd_labels\x18\x05 \x03(\tB\x1c\xbaH\x19\x92\x01\x16\x10\x64\"\x12r\x10\x10\x01\x18\x64\x32\n^[^\\x00]*$\x12\x33\n\rremove_labels\x18\x06 \x03(\tB\x1c\xbaH\x19\x92\x01\x16\x10\x64\"\x12r\x10\x10\x01\x18\x64\x32\n^[^\\x00]*$\x12%\n\x0b\x61\x64\x64_tag_ids\x18\x07 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\xe8\x07\"\x05r\x03\xb0\x01\x01\x12(\n\x0eremove_tag_ids\x18\x08 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\xe8\x07\"\x05r\x03\xb0\x01\x01\x12+\n\x05score\x18\t \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\x14@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12-\n\x06\x61uthor\x18\n \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x1f\n\nrequest_id\x18\x0b \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x42\x08\n\x06_score\"Q\n\x16UpdateExamplesResponse\x12\x37\n\x0e\x65xample_change\x18\x01 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleChange\"\xbe\x01\n\x15\x44\x65leteExamplesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleFilterB\x06\xbaH\x03\xc8\x01\x01\x12-\n\x06\x61uthor\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"Q\n\x16\x44\x65leteExamplesResponse\x12\x37\n\x0e\x65xample_change\x18\x01 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleChange\"\x87\x01\n\x18UndoExampleChangeRequest\x12\x1b\n\tchange_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12-\n\x06\x61uthor\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"T\n\x19UndoExampleChangeResponse\x12\x37\n\x0e\x65xample_change\x18\x01 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleChange\"\x99\x01\n\x16\x41pplyGenerationRequest\x12\x1f\n\rgeneration_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12/\n\tmin_score\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\x14@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x42\x0c\n\n_min_score\"R\n\x17\x41pplyGenerationResponse\x12\x37\n\x0e\x65xample_change\x18\x01 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleChange\"/\n\x17GetExampleChangeRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"S\n\x18GetExampleChangeResponse\x12\x37\n\x0e\x65xample_change\x18\x01 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleChange\"u\n\x1bListExampleRevisionsRequest\x12\x1c\n\nexample_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"u\n\x1cListExampleRevisionsResponse\x12<\n\x11\x65xample_revisions\x18\x01 \x03(\x0b\x32!.sishu.dataset.v1.ExampleRevision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xa2\x05\n\x14\x45xampleChangeService\x12\x63\n\x0eUpdateExamples\x12\'.sishu.dataset.v1.UpdateExamplesRequest\x1a(.sishu.dataset.v1.UpdateExamplesResponse\x12\x63\n\x0e\x44\x65leteExamples\x12\'.sishu.dataset.v1.DeleteExamplesRequest\x1a(.sishu.dataset.v1.DeleteExamplesResponse\x12l\n\x11UndoExampleChange\x12*.sishu.dataset.v1.UndoExampleChangeRequest\x1a+.sishu.dataset.v1.UndoExampleChangeResponse\x12\x66\n\x0f\x41pplyGeneration\x12(.sishu.dataset.v1.ApplyGenerationRequest\x1a).sishu.dataset.v1.ApplyGenerationResponse\x12n\n\x10GetExampleChange\x12).sishu.dataset.v1.GetExampleChangeRequest\x1a*.sishu.dataset.v1.GetExampleChangeResponse\"\x03\x90\x02\x01\x12z\n\x14ListExampleRevisions\x12-.sishu.dataset.v1.ListExampleRevisionsRequest\x1a..sishu.dataset.v1.ListExampleRevisionsResponse\"\x03\x90\x02\x01\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-sishu/dataset/v1/example_change_service.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1dsishu/common/v1/failure.proto\x1a\x1esishu/dataset/v1/example.proto\x1a%sishu/dataset/v1/example_filter.proto\x1a\'sishu/dataset/v1/example_revision.proto\"\xd7\x04\n\x15UpdateExamplesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleFilterB\x06\xbaH\x03\xc8\x01\x01\x12\x37\n\x05state\x18\x03 \x01(\x0e\x32\x1e.sishu.dataset.v1.ExampleStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12+\n\trejection\x18\x04 \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12\x30\n\nadd_labels\x18\x05 \x03(\tB\x1c\xbaH\x19\x92\x01\x16\x10\x64\"\x12r\x10\x10\x01\x18\x64\x32\n^[^\\x00]*$\x12\x33\n\rremove_labels\x18\x06 \x03(\tB\x1c\xbaH\x19\x92\x01\x16\x10\x64\"\x12r\x10\x10\x01\x18\x64\x32\n^[^\\x00]*$\x12%\n\x0b\x61\x64\x64_tag_ids\x18\x07 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\xe8\x07\"\x05r\x03\xb0\x01\x01\x12(\n\x0eremove_tag_ids\x18\x08 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\xe8\x07\"\x05r\x03\xb0\x01\x01\x12+\n\x05score\x18\t \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\x14@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12\x42\n\rreplace_texts\x18\x0c \x03(\x0b\x32!.sishu.dataset.v1.TextReplacementB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12-\n\x06\x61uthor\x18\n \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x1f\n\nrequest_id\x18\x0b \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x42\x08\n\x06_score\"b\n\x0fTextReplacement\x12$\n\x04text\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x10\x01\x18\x90N2\n^[^\\x00]*$\x12)\n\x0breplacement\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x18\x90N2\n^[^\\x00]*$\"Q\n\x16UpdateExamplesResponse\x12\x37\n\x0e\x65xample_change\x18\x01 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleChange\"\xbe\x01\n\x15\x44\x65leteExamplesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleFilterB\x06\xbaH\x03\xc8\x01\x01\x12-\n\x06\x61uthor\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"Q\n\x16\x44\x65leteExamplesResponse\x12\x37\n\x0e\x65xample_change\x18\x01 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleChange\"\x87\x01\n\x18UndoExampleChangeRequest\x12\x1b\n\tchange_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12-\n\x06\x61uthor\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"T\n\x19UndoExampleChangeResponse\x12\x37\n\x0e\x65xample_change\x18\x01 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleChange\"\x99\x01\n\x16\x41pplyGenerationRequest\x12\x1f\n\rgeneration_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12/\n\tmin_score\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\x14@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x42\x0c\n\n_min_score\"R\n\x17\x41pplyGenerationResponse\x12\x37\n\x0e\x65xample_change\x18\x01 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleChange\"/\n\x17GetExampleChangeRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"S\n\x18GetExampleChangeResponse\x12\x37\n\x0e\x65xample_change\x18\x01 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleChange\"u\n\x1bListExampleRevisionsRequest\x12\x1c\n\nexample_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"u\n\x1cListExampleRevisionsResponse\x12<\n\x11\x65xample_revisions\x18\x01 \x03(\x0b\x32!.sishu.dataset.v1.ExampleRevision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xa2\x05\n\x14\x45xampleChangeService\x12\x63\n\x0eUpdateExamples\x12\'.sishu.dataset.v1.UpdateExamplesRequest\x1a(.sishu.dataset.v1.UpdateExamplesResponse\x12\x63\n\x0e\x44\x65leteExamples\x12\'.sishu.dataset.v1.DeleteExamplesRequest\x1a(.sishu.dataset.v1.DeleteExamplesResponse\x12l\n\x11UndoExampleChange\x12*.sishu.dataset.v1.UndoExampleChangeRequest\x1a+.sishu.dataset.v1.UndoExampleChangeResponse\x12\x66\n\x0f\x41pplyGeneration\x12(.sishu.dataset.v1.ApplyGenerationRequest\x1a).sishu.dataset.v1.ApplyGenerationResponse\x12n\n\x10GetExampleChange\x12).sishu.dataset.v1.GetExampleChangeRequest\x1a*.sishu.dataset.v1.GetExampleChangeResponse\"\x03\x90\x02\x01\x12z\n\x14ListExampleRevisions\x12-.sishu.dataset.v1.ListExampleRevisionsRequest\x1a..sishu.dataset.v1.ListExampleRevisionsResponse\"\x03\x90\x02\x01\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,10 +53,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEEXAMPLESREQUEST'].fields_by_name['remove_tag_ids']._serialized_options = b'\272H\r\222\001\n\020\350\007\"\005r\003\260\001\001'
   _globals['_UPDATEEXAMPLESREQUEST'].fields_by_name['score']._loaded_options = None
   _globals['_UPDATEEXAMPLESREQUEST'].fields_by_name['score']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\024@)\000\000\000\000\000\000\000\000'
+  _globals['_UPDATEEXAMPLESREQUEST'].fields_by_name['replace_texts']._loaded_options = None
+  _globals['_UPDATEEXAMPLESREQUEST'].fields_by_name['replace_texts']._serialized_options = b'\272H\005\222\001\002\020d'
   _globals['_UPDATEEXAMPLESREQUEST'].fields_by_name['author']._loaded_options = None
   _globals['_UPDATEEXAMPLESREQUEST'].fields_by_name['author']._serialized_options = b'\272H\032r\030\030\310\0012\023^[^\\x00-\\x1f\\x7f]*$'
   _globals['_UPDATEEXAMPLESREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_UPDATEEXAMPLESREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_TEXTREPLACEMENT'].fields_by_name['text']._loaded_options = None
+  _globals['_TEXTREPLACEMENT'].fields_by_name['text']._serialized_options = b'\272H\023r\021\020\001\030\220N2\n^[^\\x00]*$'
+  _globals['_TEXTREPLACEMENT'].fields_by_name['replacement']._loaded_options = None
+  _globals['_TEXTREPLACEMENT'].fields_by_name['replacement']._serialized_options = b'\272H\021r\017\030\220N2\n^[^\\x00]*$'
   _globals['_DELETEEXAMPLESREQUEST'].fields_by_name['project_id']._loaded_options = None
   _globals['_DELETEEXAMPLESREQUEST'].fields_by_name['project_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_DELETEEXAMPLESREQUEST'].fields_by_name['filter']._loaded_options = None
@@ -90,29 +96,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXAMPLECHANGESERVICE'].methods_by_name['ListExampleRevisions']._loaded_options = None
   _globals['_EXAMPLECHANGESERVICE'].methods_by_name['ListExampleRevisions']._serialized_options = b'\220\002\001'
   _globals['_UPDATEEXAMPLESREQUEST']._serialized_start=240
-  _globals['_UPDATEEXAMPLESREQUEST']._serialized_end=771
-  _globals['_UPDATEEXAMPLESRESPONSE']._serialized_start=773
-  _globals['_UPDATEEXAMPLESRESPONSE']._serialized_end=854
-  _globals['_DELETEEXAMPLESREQUEST']._serialized_start=857
-  _globals['_DELETEEXAMPLESREQUEST']._serialized_end=1047
-  _globals['_DELETEEXAMPLESRESPONSE']._serialized_start=1049
-  _globals['_DELETEEXAMPLESRESPONSE']._serialized_end=1130
-  _globals['_UNDOEXAMPLECHANGEREQUEST']._serialized_start=1133
-  _globals['_UNDOEXAMPLECHANGEREQUEST']._serialized_end=1268
-  _globals['_UNDOEXAMPLECHANGERESPONSE']._serialized_start=1270
-  _globals['_UNDOEXAMPLECHANGERESPONSE']._serialized_end=1354
-  _globals['_APPLYGENERATIONREQUEST']._serialized_start=1357
-  _globals['_APPLYGENERATIONREQUEST']._serialized_end=1510
-  _globals['_APPLYGENERATIONRESPONSE']._serialized_start=1512
-  _globals['_APPLYGENERATIONRESPONSE']._serialized_end=1594
-  _globals['_GETEXAMPLECHANGEREQUEST']._serialized_start=1596
-  _globals['_GETEXAMPLECHANGEREQUEST']._serialized_end=1643
-  _globals['_GETEXAMPLECHANGERESPONSE']._serialized_start=1645
-  _globals['_GETEXAMPLECHANGERESPONSE']._serialized_end=1728
-  _globals['_LISTEXAMPLEREVISIONSREQUEST']._serialized_start=1730
-  _globals['_LISTEXAMPLEREVISIONSREQUEST']._serialized_end=1847
-  _globals['_LISTEXAMPLEREVISIONSRESPONSE']._serialized_start=1849
-  _globals['_LISTEXAMPLEREVISIONSRESPONSE']._serialized_end=1966
-  _globals['_EXAMPLECHANGESERVICE']._serialized_start=1969
-  _globals['_EXAMPLECHANGESERVICE']._serialized_end=2643
+  _globals['_UPDATEEXAMPLESREQUEST']._serialized_end=839
+  _globals['_TEXTREPLACEMENT']._serialized_start=841
+  _globals['_TEXTREPLACEMENT']._serialized_end=939
+  _globals['_UPDATEEXAMPLESRESPONSE']._serialized_start=941
+  _globals['_UPDATEEXAMPLESRESPONSE']._serialized_end=1022
+  _globals['_DELETEEXAMPLESREQUEST']._serialized_start=1025
+  _globals['_DELETEEXAMPLESREQUEST']._serialized_end=1215
+  _globals['_DELETEEXAMPLESRESPONSE']._serialized_start=1217
+  _globals['_DELETEEXAMPLESRESPONSE']._serialized_end=1298
+  _globals['_UNDOEXAMPLECHANGEREQUEST']._serialized_start=1301
+  _globals['_UNDOEXAMPLECHANGEREQUEST']._serialized_end=1436
+  _globals['_UNDOEXAMPLECHANGERESPONSE']._serialized_start=1438
+  _globals['_UNDOEXAMPLECHANGERESPONSE']._serialized_end=1522
+  _globals['_APPLYGENERATIONREQUEST']._serialized_start=1525
+  _globals['_APPLYGENERATIONREQUEST']._serialized_end=1678
+  _globals['_APPLYGENERATIONRESPONSE']._serialized_start=1680
+  _globals['_APPLYGENERATIONRESPONSE']._serialized_end=1762
+  _globals['_GETEXAMPLECHANGEREQUEST']._serialized_start=1764
+  _globals['_GETEXAMPLECHANGEREQUEST']._serialized_end=1811
+  _globals['_GETEXAMPLECHANGERESPONSE']._serialized_start=1813
+  _globals['_GETEXAMPLECHANGERESPONSE']._serialized_end=1896
+  _globals['_LISTEXAMPLEREVISIONSREQUEST']._serialized_start=1898
+  _globals['_LISTEXAMPLEREVISIONSREQUEST']._serialized_end=2015
+  _globals['_LISTEXAMPLEREVISIONSRESPONSE']._serialized_start=2017
+  _globals['_LISTEXAMPLEREVISIONSRESPONSE']._serialized_end=2134
+  _globals['_EXAMPLECHANGESERVICE']._serialized_start=2137
+  _globals['_EXAMPLECHANGESERVICE']._serialized_end=2811
 # @@protoc_insertion_point(module_scope)

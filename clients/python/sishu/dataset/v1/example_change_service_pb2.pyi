@@ -37,6 +37,7 @@ class UpdateExamplesRequest(_message.Message):
     ADD_TAG_IDS_FIELD_NUMBER: _builtins.int
     REMOVE_TAG_IDS_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
+    REPLACE_TEXTS_FIELD_NUMBER: _builtins.int
     AUTHOR_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
@@ -73,6 +74,10 @@ class UpdateExamplesRequest(_message.Message):
     def remove_tag_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """OPTIONAL. UUIDs of tags that they lose."""
 
+    @_builtins.property
+    def replace_texts(self) -> _containers.RepeatedCompositeFieldContainer[Global___TextReplacement]:
+        """OPTIONAL. Texts that take the place of others in what they say, one after the other, in a change of their own: nothing else is set with them. An example that would break the rules of its kind stays as it is."""
+
     def __init__(
         self,
         *,
@@ -85,18 +90,45 @@ class UpdateExamplesRequest(_message.Message):
         add_tag_ids: _abc.Iterable[_builtins.str] | None = ...,
         remove_tag_ids: _abc.Iterable[_builtins.str] | None = ...,
         score: _builtins.float | None = ...,
+        replace_texts: _abc.Iterable[Global___TextReplacement] | None = ...,
         author: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "filter", b"filter", "rejection", b"rejection", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "add_labels", b"add_labels", "add_tag_ids", b"add_tag_ids", "author", b"author", "filter", b"filter", "project_id", b"project_id", "rejection", b"rejection", "remove_labels", b"remove_labels", "remove_tag_ids", b"remove_tag_ids", "request_id", b"request_id", "score", b"score", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "add_labels", b"add_labels", "add_tag_ids", b"add_tag_ids", "author", b"author", "filter", b"filter", "project_id", b"project_id", "rejection", b"rejection", "remove_labels", b"remove_labels", "remove_tag_ids", b"remove_tag_ids", "replace_texts", b"replace_texts", "request_id", b"request_id", "score", b"score", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
 
 Global___UpdateExamplesRequest: _TypeAlias = UpdateExamplesRequest  # noqa: Y015
+
+@_typing.final
+class TextReplacement(_message.Message):
+    """TextReplacement is a text that takes the place of another in what examples say: turns, both answers of a preference, tasks of exam items; never in quotes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    REPLACEMENT_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """REQUIRED. The text, letter for letter."""
+    replacement: _builtins.str
+    """OPTIONAL. What takes its place wherever it stands; empty takes it out."""
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        replacement: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replacement", b"replacement", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TextReplacement: _TypeAlias = TextReplacement  # noqa: Y015
 
 @_typing.final
 class UpdateExamplesResponse(_message.Message):
