@@ -28,7 +28,7 @@ from services.dataset.versions.versions import SPLITS, DatasetVersion
 from services.runtime.jobs import Item, Jobs
 from sishu.client import Client
 
-BLOCK = 4 << 20
+BLOCK = 16 << 20
 """Bytes of rows that are taken at once."""
 STAGES = 2
 """Blocks that are worked on at a time, each at another stage."""
