@@ -16,10 +16,10 @@ from sishu.trainer.v1 import model_service_pb2 as models
 from sishu.trainer.v1 import training_run_pb2, worker_pb2
 from sishu.trainer.v1 import training_service_pb2 as runs
 from sishu.trainer.v1.worker_service_pb2 import ListWorkersRequest
-from tests.integration import test_trainer as basis
+from tests.integration import trainer_school
 from tests.integration.processes import eventually
 from tests.integration.stores import ROOT
-from tests.integration.test_trainer import (
+from tests.integration.trainer_school import (
     FAILED,
     LONG,
     PENDING,
@@ -36,10 +36,8 @@ from tests.support.small_disks import enlarge, mounted
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
 
-base_model = basis.base_model
-tokenizer = basis.tokenizer
-school = basis.school
-start_trainer = basis.start_trainer
+base_model, tokenizer = trainer_school.base_model, trainer_school.tokenizer
+school, start_trainer = trainer_school.school, trainer_school.start_trainer
 
 STEPS: int = LONG["max_steps"]
 PAUSED = training_run_pb2.TRAINING_RUN_STATE_PAUSED

@@ -9,15 +9,14 @@ import pytest
 from sishu.errors import ApiError
 from sishu.trainer.v1 import estimate_service_pb2 as pb
 from sishu.trainer.v1 import training_config_pb2, training_estimate_pb2
-from tests.integration import test_trainer as trainer_tests
+from tests.integration import trainer_school
 from tests.integration.conftest import StartRoom
-from tests.integration.test_trainer import ROOM, SUCCEEDED, School
+from tests.integration.trainer_school import ROOM, SUCCEEDED, School
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 
-base_model = trainer_tests.base_model
-tokenizer = trainer_tests.tokenizer
-school = trainer_tests.school
+base_model, tokenizer = trainer_school.base_model, trainer_school.tokenizer
+school = trainer_school.school
 
 
 async def test_a_run_shows_its_estimate_beside_what_was_measured(

@@ -19,16 +19,14 @@ from sishu.learn.transfer import download_model
 from sishu.trainer.v1 import model_making_pb2 as making
 from sishu.trainer.v1 import model_pb2, training_run_pb2
 from sishu.trainer.v1 import model_service_pb2 as models
-from tests.integration import test_trainer
+from tests.integration import trainer_school
 from tests.integration.processes import eventually
-from tests.integration.test_trainer import READY, SUCCEEDED, School, StartTrainer
+from tests.integration.trainer_school import READY, RUN_SECONDS, SUCCEEDED, School, StartTrainer
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(1500)]
 
-base_model = test_trainer.base_model
-tokenizer = test_trainer.tokenizer
-school = test_trainer.school
-start_trainer = test_trainer.start_trainer
+base_model, tokenizer = trainer_school.base_model, trainer_school.tokenizer
+school, start_trainer = trainer_school.school, trainer_school.start_trainer
 
 
 async def trained(school: School) -> tuple[model_pb2.Model, model_pb2.Model, training_run_pb2.TrainingRun]:
@@ -130,7 +128,7 @@ async def ended(school: School, job_id: str) -> None:
         assert job.state != job_pb2.JOB_STATE_FAILED, job.failure
         return job.state == job_pb2.JOB_STATE_SUCCEEDED
 
-    await eventually(there, test_trainer.RUN_SECONDS)
+    await eventually(there, RUN_SECONDS)
 
 
 async def check_lineage_stays(school: School, whole: model_pb2.Model, adapter: model_pb2.Model) -> None:

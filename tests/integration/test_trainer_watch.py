@@ -12,16 +12,15 @@ from pathlib import Path
 import pytest
 
 from sishu.common.v1 import job_service_pb2 as job_pb
-from tests.integration import test_trainer as trainer
+from tests.integration import trainer_school
 from tests.integration.processes import eventually
 from tests.integration.stores import Stores, room_environment
+from tests.integration.trainer_school import LONG, RUNNING, School, StartTrainer
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 
-base_model = trainer.base_model
-tokenizer = trainer.tokenizer
-school = trainer.school
-start_trainer = trainer.start_trainer
+base_model, tokenizer = trainer_school.base_model, trainer_school.tokenizer
+school, start_trainer = trainer_school.school, trainer_school.start_trainer
 
 
 def environment(stores: Stores) -> dict[str, str]:
@@ -63,10 +62,10 @@ class Terminal:
 
 
 async def test_ctrl_c_ends_the_watch_and_not_the_run(
-    school: trainer.School, start_trainer: trainer.StartTrainer, tmp_path: Path
+    school: School, start_trainer: StartTrainer, tmp_path: Path
 ) -> None:
     await start_trainer()
-    run = await school.create_run(await school.prepared(), **{**trainer.LONG, "max_steps": 5000})
+    run = await school.create_run(await school.prepared(), **{**LONG, "max_steps": 5000})
     await school.beyond(run.id, 30)
     terminal = Terminal()
     process = await asyncio.create_subprocess_exec(
@@ -82,7 +81,7 @@ async def test_ctrl_c_ends_the_watch_and_not_the_run(
     assert await asyncio.wait_for(process.wait(), 60) == 130
     await terminal.shows(f"the run goes on. `sishu run watch {run.id}` shows it again")
     assert terminal.seen.rindex(b"\x1b[?25h") > terminal.seen.rindex(b"\x1b[?25l")
-    assert (await school.run(run.id)).state == trainer.RUNNING
+    assert (await school.run(run.id)).state == RUNNING
 
     picture = tmp_path / "curve.png"
     assert (await command(school.stores, "run", "plot", run.id, "-o", str(picture)))[0] == 0
