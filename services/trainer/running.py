@@ -143,11 +143,20 @@ class EngineRun:
             await self._keep_last()
             raise
         self.ending.may_pause = False
-        with contextlib.suppress(*AWAY, SishuError):
-            # What is left needs none; the last checkpoint is not waited for, as the model has what it has.
+        with contextlib.suppress(*AWAY):
+            # What is left needs none.
             await self.lease.free_devices()
-            await self.uploader.tidy()
         return seen
+
+    async def store_checkpoints(self) -> None:
+        """Have the checkpoints in the bucket that a run keeps: one that succeeds has all that it promised.
+
+        Raises:
+            Unavailable: the bucket was away for too long.
+            ItemClosed: another worker has the run.
+            FailedPrecondition: this machine's disk has no room.
+        """
+        await self.uploader.settle(self.desk.config.patience_seconds)
 
     async def _with_enough_memory(self) -> RunLog:
         while True:

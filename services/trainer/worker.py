@@ -232,6 +232,9 @@ class TrainWorker:
             say("storing the model" if run.config.gives_whole_model else "storing the adapter")
             made = await patiently(lambda: self._upload(run, base, seen, work), self._config.patience_seconds)
             made = await patiently(lambda: self._with_card(run, made), self._config.patience_seconds)
+            # Last: what the run made is worth more than what it could go on from.
+            say("storing the last checkpoint")
+            await engine.store_checkpoints()
         return seen, made
 
     async def _tell_lease(self, run: TrainingRun, lease: Lease) -> None:

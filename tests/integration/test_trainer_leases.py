@@ -393,6 +393,28 @@ async def test_a_bucket_that_is_away_is_waited_for_and_told_once(machine: Machin
     assert not await machine.uploader(lease.holder).finish(0.2)
 
 
+async def test_a_run_is_not_done_before_the_bucket_has_what_it_keeps(machine: Machine) -> None:
+    lease = await held(machine)
+    uploader = machine.uploader(lease.holder)
+    for step in (2, 4, 6):
+        machine.write(step)
+    await uploader.catch_up()
+    assert await machine.stored() == [6, 4]
+    # Which of them was the best is known only now.
+    await measured(machine, {2: 1.0, 6: 2.0})
+    await uploader.catch_up()
+    assert await machine.stored() == [6, 4]
+    machine.bucket.away = 1
+    await uploader.settle(20)
+    assert await machine.stored() == [6, 4, 2]
+    machine.write(8)
+    machine.bucket.away = 1000
+    with pytest.raises(Unavailable):
+        await uploader.settle(0.1)
+    kinds = [event.kind for event in machine.told]
+    assert (kinds.count("upload_failed"), kinds.count("checkpoint_stored")) == (2, 3)
+
+
 @pytest.mark.full
 async def test_folders_of_runs_that_ended_elsewhere_are_taken_away(store: Store, tmp_path: Path) -> None:
     paused, ended = await new_run(store), await new_run(store)

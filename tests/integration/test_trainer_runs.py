@@ -144,23 +144,23 @@ async def check_deletion(school: School, run: training_run_pb2.TrainingRun, base
     assert caught.value.reason == "TRAINING_RUN_IN_USE"
     assert (await school.run(run.id)).state == SUCCEEDED
     await school.client.models.DeleteModel(models.DeleteModelRequest(id=run.model_id))
-    objects = 4 + await checkpoint_objects(school, run.id)
+    objects = 4 + await checkpoint_objects(school, run)
     assert (await school.client.training.DeleteTrainingRun(doomed)).deleted_objects == objects
     assert not school.work(run.id).exists()
     await check_project_deletion(school, base)
 
 
-async def checkpoint_objects(school: School, run_id: str) -> int:
-    """Objects of a run's checkpoints: of a run so short, one may or may not have got into the bucket."""
+async def checkpoint_objects(school: School, run: training_run_pb2.TrainingRun) -> int:
+    """Objects of a run's checkpoints: that of its last step, however short it was."""
     async with school.stores.pool("trainer") as pool:
-        stored = await Checkpoints(pool).of_run(run_id)
-    assert all(checkpoint.complete for checkpoint in stored)
+        stored = await Checkpoints(pool).of_run(run.id)
+    assert [(checkpoint.step, checkpoint.complete) for checkpoint in stored] == [(run.summary.steps, True)]
     return sum(len(checkpoint.files) for checkpoint in stored)
 
 
 async def check_project_deletion(school: School, base: model_pb2.Model) -> None:
     run = await school.run_in((await school.create_run(base)).id, SUCCEEDED)
-    objects = 4 + await checkpoint_objects(school, run.id)
+    objects = 4 + await checkpoint_objects(school, run)
     answer = await school.client.project_data("trainer").DeleteProjectData(
         DeleteProjectDataRequest(project_id=school.project_id)
     )

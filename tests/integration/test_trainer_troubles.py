@@ -110,6 +110,10 @@ async def test_a_run_outlives_its_stores(school: School, start_trainer: StartTra
     await school.stores.servers.s3.start()
     run = await school.run_in(run.id, SUCCEEDED)
     await school.check_all_steps_once(run, 800)
+    kept = await school.client.training.ListTrainingCheckpoints(
+        runs.ListTrainingCheckpointsRequest(training_run_id=run.id)
+    )
+    assert [checkpoint.step for checkpoint in kept.training_checkpoints] == [800, 780]
     started = [event for event in events_of(school.work(run.id)) if event["type"] == "started"]
     assert len(started) == 1, "the engine was started again"
 

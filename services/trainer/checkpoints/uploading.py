@@ -17,7 +17,7 @@ from services.trainer.artifacts import local_files, upload_folder
 from services.trainer.checkpoints import files
 from services.trainer.checkpoints.keeping import kept
 from services.trainer.checkpoints.store import Checkpoints, StoredCheckpoint
-from services.trainer.guarding import AWAY
+from services.trainer.guarding import AWAY, patiently
 from services.trainer.run_events import RunEvent
 from services.trainer.training_runs import TrainingRun
 
@@ -94,12 +94,36 @@ class Uploader:
         """
         here = await asyncio.to_thread(files.local_digests, self.work)
         while here != self._seen:
-            for step in await self._wanted(here):
-                await self._upload(step)
-            await self.tidy()
+            await self._bring(here)
             # Only now: what failed is tried again.
             self._seen = here
             here = await asyncio.to_thread(files.local_digests, self.work)
+
+    async def settle(self, seconds: float) -> None:
+        """Have all that is to be kept in the bucket, and the rest deleted, once every loss is known.
+
+        No engine works any more. Bucket and database may be away for `seconds`.
+
+        Raises:
+            Unavailable: the bucket was away for longer.
+            ItemClosed: another worker has the run.
+            FailedPrecondition: this machine's disk has no room.
+        """
+
+        async def attempt() -> None:
+            try:
+                await self._bring(await asyncio.to_thread(files.local_digests, self.work))
+            except (*AWAY, SishuError) as error:
+                await self._note(error)
+                raise
+
+        await patiently(attempt, seconds)
+
+    async def _bring(self, here: Mapping[int, str]) -> None:
+        """Upload what is to be kept of what is here, and delete what is not."""
+        for step in await self._wanted(here):
+            await self._upload(step)
+        await self.tidy()
 
     async def _wanted(self, here: Mapping[int, str]) -> list[int]:
         """Steps on this machine that the bucket lacks, the newest first."""

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.runtime.errors import DeadlineExceeded, FailedPrecondition
+from services.runtime.errors import DeadlineExceeded, FailedPrecondition, Unavailable
 from services.runtime.storage import ObjectInfo
 from services.trainer.artifacts import save_spec
 from services.trainer.config import TrainerConfig
@@ -73,6 +73,13 @@ PAUSED = """
 """
 
 
+DONE = """
+    with new_checkpoint(work / "checkpoints", 7) as folder:
+        (folder / "state.json").write_text("{}")
+    events.emit("checkpoint", step=7)
+"""
+
+
 class Nothing:
     """A database without rows."""
 
@@ -92,6 +99,8 @@ class Stub:
     stored: list[int] = field(default_factory=list)
     freed: list[int] = field(default_factory=list)
     """How many checkpoints were stored when the devices were given back."""
+    away: bool = False
+    """Whether the bucket is."""
     holder: str = "h"
     environment: dict[str, str] = field(default_factory=dict)
     pool: Nothing = field(default_factory=Nothing)
@@ -135,6 +144,8 @@ class Stub:
         return await self.put_bytes(key, path.read_bytes())
 
     async def put_bytes(self, key: str, data: bytes, _media_type: str = "") -> ObjectInfo:
+        if self.away:
+            raise Unavailable("STORAGE_UNAVAILABLE", "the S3 server cannot be reached now")
         self.objects[key] = data
         return ObjectInfo(len(data), "")
 
@@ -236,3 +247,27 @@ async def test_a_paused_engine_has_time_for_its_checkpoint_which_is_stored_when_
     assert [(one.labels["kind"], one.value) for one in told if one.name.endswith("_total")] == [
         ("checkpoint", size)
     ]
+
+
+async def test_a_run_that_is_done_waits_for_its_last_checkpoint_with_its_devices_free(scene: Scene) -> None:
+    engine, stub = scene.run(DONE, patience_seconds=30.0)
+    stub.away = True
+    assert (await engine.until_finished()).finished
+    assert len(stub.freed) == 1
+    storing = asyncio.create_task(engine.store_checkpoints())
+    async with asyncio.timeout(60):
+        while "upload_failed" not in stub.kinds():
+            await asyncio.sleep(0.02)
+    assert not storing.done()
+    stub.away = False
+    await storing
+    assert [key.rpartition("/")[2] for key in stub.objects] == ["manifest.json", "state.json", "events.jsonl"]
+    assert stub.kinds() == ["upload_failed", "checkpoint_stored"]
+
+
+async def test_a_run_whose_last_checkpoint_cannot_be_stored_is_not_done(scene: Scene) -> None:
+    engine, stub = scene.run(DONE, patience_seconds=0.0)
+    await engine.until_finished()
+    stub.away = True
+    with pytest.raises(Unavailable):
+        await engine.store_checkpoints()
