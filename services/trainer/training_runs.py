@@ -150,6 +150,11 @@ class TrainingRun:
         return f"runs/{self.project_id}/{self.id}/"
 
     @property
+    def checkpoints_prefix(self) -> str:
+        """Where it keeps the run's checkpoints, among these."""
+        return f"{self.files_prefix}checkpoints/"
+
+    @property
     def model_prefix(self) -> str:
         """Where the bucket keeps the files of the adapter."""
         return f"models/{self.project_id}/{self.model_id}/"

@@ -19,6 +19,7 @@ from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.room import Parts
 from services.trainer import artifacts, bases
 from services.trainer.checkpoints.fetching import Fetcher
+from services.trainer.checkpoints.sweeping import drop_checkpoints
 from services.trainer.dataset_rows import fetch_rows, first_rows
 from services.trainer.engine_events import RunLog
 from services.trainer.estimate_store import EstimateStore
@@ -336,8 +337,6 @@ class TrainWorker:
         return "pending"
 
     async def _drop_checkpoints(self, run: TrainingRun) -> None:
-        """Nobody can go on from those of a cancelled run."""
+        """Nobody can go on from those of a cancelled run; what fails here is swept later."""
         with contextlib.suppress(*AWAY, SishuError):
-            for row in await self._desk.checkpoints.of_run(run.id):
-                await self._storage.delete_prefix(row.prefix)
-                await self._desk.checkpoints.drop(row.id)
+            await drop_checkpoints(self._storage, self._desk.checkpoints, run)

@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
+from services.runtime.jobs import Jobs
 from sishu.errors import ApiError
 from sishu.trainer.v1 import model_service_pb2 as models
 from sishu.trainer.v1 import training_run_pb2, worker_pb2
@@ -123,6 +124,28 @@ async def test_a_run_goes_on_on_another_machine_and_keeps_what_it_is_told_to(
     await school.client.training.DeleteTrainingRun(runs.DeleteTrainingRunRequest(id=run.id))
     async with school.stores.storage() as storage:
         assert await storage.delete_prefix(f"runs/{run.project_id}/{run.id}/") == 0
+
+
+async def test_checkpoints_of_a_run_that_is_cancelled_while_no_worker_has_it_are_swept(
+    school: School, start_trainer: StartTrainer
+) -> None:
+    room = await start_trainer()
+    run = await school.create_run(await school.prepared(), **LONG)
+    await school.beyond(run.id, 30)
+    paused = await pause(school, run.id)
+    assert (await checkpoints(school, run.id))[0] == paused.summary.steps
+    assert await room.stop() == 0
+    async with school.stores.pool("trainer") as pool:
+        await Jobs(pool, "trainer").cancel(run.job.id)
+    # It sweeps when it begins, and then now and then.
+    await start_trainer()
+
+    async def gone() -> bool:
+        return await checkpoints(school, run.id) == []
+
+    await eventually(gone, RUN_SECONDS)
+    async with school.stores.storage() as storage:
+        assert await storage.delete_prefix(f"runs/{run.project_id}/{run.id}/checkpoints/") == 0
 
 
 async def checkpoints_of(school: School, run: training_run_pb2.TrainingRun) -> list[int]:

@@ -23,6 +23,7 @@ from services.runtime.storage import Storage
 from services.trainer.checkpoints.fetching import Fetcher
 from services.trainer.checkpoints.files import local_steps
 from services.trainer.checkpoints.store import Checkpoints
+from services.trainer.checkpoints.sweeping import CheckpointSweeper
 from services.trainer.checkpoints.uploading import Uploader
 from services.trainer.control import RunControl
 from services.trainer.engine import checkpoint
@@ -413,6 +414,30 @@ async def test_a_run_is_not_done_before_the_bucket_has_what_it_keeps(machine: Ma
         await uploader.settle(0.1)
     kinds = [event.kind for event in machine.told]
     assert (kinds.count("upload_failed"), kinds.count("checkpoint_stored")) == (2, 3)
+
+
+async def test_checkpoints_of_a_cancelled_run_that_no_worker_holds_are_swept(machine: Machine) -> None:
+    others = replace(machine, run=await new_run(machine.store), work=machine.work.parent / "other")
+    for each in (machine, others):
+        lease = await held(each)
+        each.write(2)
+        await each.uploader(lease.holder).catch_up()
+    patient, quick = (
+        CheckpointSweeper(machine.store, machine.bucket.storage, seconds) for seconds in (30.0, 0.2)
+    )
+    # A paused run goes on some day, and a worker that has one deletes what it has stored itself.
+    await machine.store.jobs.pause(machine.run.job.id)
+    await asyncio.sleep(0.3)
+    assert not await quick.sweep()
+    await machine.store.jobs.cancel(machine.run.job.id)
+    assert not await patient.sweep()
+    assert await machine.stored() == [2]
+    # As a worker leaves it that was killed after it had said what it would store.
+    await machine.bucket.storage.put_bytes(f"{machine.run.checkpoints_prefix}step-9/late", b"late")
+    assert await quick.sweep()
+    assert not await quick.sweep()
+    assert (await machine.checkpoints.of_run(machine.run.id), await machine.objects()) == ([], 0)
+    assert (await others.stored(), await others.objects()) == ([2], 4)
 
 
 @pytest.mark.full

@@ -76,6 +76,19 @@ class Checkpoints:
         """Forget one, once its objects are gone."""
         await self._pool.execute(SQL.drop_checkpoint, checkpoint_id)
 
+    async def drop_all(self, run_id: str) -> None:
+        """Forget all of a run, once their objects are gone."""
+        await self._pool.execute(SQL.drop_checkpoints, run_id)
+
+    async def left_behind(self, silence_seconds: float) -> list[str]:
+        """Ids of some runs that have checkpoints, were cancelled, and are in no worker's hands.
+
+        Args:
+            silence_seconds: after so long a worker that says nothing has none.
+        """
+        rows = await self._pool.fetch(SQL.runs_left_behind, silence_seconds)
+        return [row["run_id"] for row in rows]
+
     async def of_run(self, run_id: str) -> list[StoredCheckpoint]:
         """All of a run, the newest first, those whose upload has only begun too."""
         return [_checkpoint(dict(row)) for row in await self._pool.fetch(SQL.list_of_run, run_id)]

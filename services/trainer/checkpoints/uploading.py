@@ -153,7 +153,7 @@ class Uploader:
 
     async def _store(self, step: int, stage: Path) -> None:
         checkpoint_id = new_id()
-        prefix = f"{self.run.files_prefix}checkpoints/step-{step:08d}-{checkpoint_id}/"
+        prefix = f"{self.run.checkpoints_prefix}step-{step:08d}-{checkpoint_id}/"
         # First the row: what is uploaded is found by it, and deleted where it is never completed.
         await self.checkpoints.begin(checkpoint_id, self.run.id, step, prefix, self.holder)
         uploaded = await upload_folder(self.storage, stage, prefix)

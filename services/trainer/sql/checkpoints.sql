@@ -12,6 +12,22 @@ RETURNING id
 -- name: drop_checkpoint
 DELETE FROM training_checkpoints WHERE id = $1
 
+-- name: drop_checkpoints
+DELETE FROM training_checkpoints WHERE run_id = $1
+
+-- name: runs_left_behind
+-- Cancelled runs that have checkpoints and that no worker holds: one that does deletes them itself.
+SELECT DISTINCT run.id AS run_id
+FROM training_checkpoints AS checkpoint
+JOIN training_runs AS run ON run.id = checkpoint.run_id
+JOIN jobs ON jobs.id = run.job_id
+WHERE jobs.state = 'cancelled'
+  AND NOT EXISTS (
+    SELECT FROM run_leases AS lease
+    WHERE lease.run_id = run.id AND lease.heartbeat_time >= now() - make_interval(secs => $1)
+  )
+LIMIT 100
+
 -- name: list_of_run
 -- All of a run, those whose upload has only begun too, with what was measured at their steps.
 SELECT checkpoint.id, checkpoint.step, prefix, files, size_bytes, complete, create_time, loss, validation_loss

@@ -9,6 +9,8 @@ from services.runtime.project_data import ProjectData
 from services.runtime.room import Background
 from services.runtime.server import Servicer
 from services.runtime.sweeping import sweep_often
+from services.trainer.checkpoints.sweeping import SWEEP_SECONDS as CHECKPOINT_SWEEP_SECONDS
+from services.trainer.checkpoints.sweeping import CheckpointSweeper
 from services.trainer.code_version import code_version
 from services.trainer.deletion import Deletion
 from services.trainer.estimate_service import EstimateServicer
@@ -93,4 +95,8 @@ def _of_the_machine(room: Shared) -> list[Servicer]:
 def _sweepers(room: Shared) -> list[Background]:
     storage = room.parts.storage
     models = Sweeper(room.registry, storage, room.home)
-    return [functools.partial(sweep_often, "models", models.sweep, SWEEP_SECONDS)]
+    checkpoints = CheckpointSweeper(room.store, storage, room.parts.config.heartbeat_seconds)
+    return [
+        functools.partial(sweep_often, "models", models.sweep, SWEEP_SECONDS),
+        functools.partial(sweep_often, "checkpoints", checkpoints.sweep, CHECKPOINT_SWEEP_SECONDS),
+    ]
