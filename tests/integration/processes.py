@@ -11,7 +11,7 @@ from pathlib import Path
 
 from services.local.processes import Command, Steps, launch_argv, stop
 
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 
 
 class Process:
@@ -88,11 +88,13 @@ async def succeeds(check: Callable[[], Awaitable[None]]) -> bool:
     return True
 
 
-async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 90.0) -> None:
-    """Wait until a check says yes; fail when it does not within `seconds`."""
+async def eventually(
+    check: Callable[[], Awaitable[bool]], seconds: float = 90.0, pause: float = 0.05
+) -> None:
+    """Wait until a check says yes, asked again after each pause; fail when it does not within `seconds`."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while not await check():
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(pause)
             return
     raise AssertionError(f"it did not come true within {seconds:g} s")

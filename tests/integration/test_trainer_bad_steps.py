@@ -16,7 +16,7 @@ from tests.integration import trainer_school
 from tests.integration.fake_datasets import bytes_of, rows_about
 from tests.integration.trainer_school import FAILED, READY, SUCCEEDED, School, StartTrainer
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(3600)]
 
 base_model, tokenizer = trainer_school.base_model, trainer_school.tokenizer
 school, start_trainer = trainer_school.school, trainer_school.start_trainer

@@ -14,7 +14,7 @@ from sishu.trainer.v1 import training_service_pb2 as runs
 from tests.integration import trainer_school
 from tests.integration.trainer_school import READY, SUCCEEDED, School, StartTrainer
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(3600)]
 
 base_model, tokenizer = trainer_school.base_model, trainer_school.tokenizer
 school, start_trainer = trainer_school.school, trainer_school.start_trainer

@@ -13,7 +13,7 @@ from tests.integration import trainer_school
 from tests.integration.conftest import StartRoom
 from tests.integration.trainer_school import ROOM, SUCCEEDED, School
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(3600)]
 
 base_model, tokenizer = trainer_school.base_model, trainer_school.tokenizer
 school = trainer_school.school

@@ -15,7 +15,7 @@ from sishu.trainer.v1 import model_service_pb2 as models
 from tests.integration import trainer_school
 from tests.integration.trainer_school import READY, School, StartTrainer
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(3600)]
 
 base_model, tokenizer = trainer_school.base_model, trainer_school.tokenizer
 school, start_trainer = trainer_school.school, trainer_school.start_trainer

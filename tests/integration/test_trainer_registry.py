@@ -23,7 +23,7 @@ from tests.integration import trainer_school
 from tests.integration.processes import eventually
 from tests.integration.trainer_school import READY, RUN_SECONDS, SUCCEEDED, School, StartTrainer
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(3600)]
 
 base_model, tokenizer = trainer_school.base_model, trainer_school.tokenizer
 school, start_trainer = trainer_school.school, trainer_school.start_trainer

@@ -20,7 +20,7 @@ from tests.integration.fake_datasets import bytes_of, rows_about
 from tests.integration.stores import HOST
 from tests.integration.trainer_school import READY, SUCCEEDED, School, StartTrainer
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(3600)]
 
 base_model, tokenizer = trainer_school.base_model, trainer_school.tokenizer
 school, start_trainer = trainer_school.school, trainer_school.start_trainer

@@ -39,7 +39,7 @@ from tests.integration.trainer_school import (
     resumed_at,
 )
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(3600)]
 
 base_model, tokenizer = trainer_school.base_model, trainer_school.tokenizer
 school, start_trainer = trainer_school.school, trainer_school.start_trainer
@@ -61,7 +61,7 @@ async def test_a_run_goes_on_whatever_is_killed(school: School, start_trainer: S
 
     engine = school.engines()[0]
     await room.kill()
-    psutil.wait_procs([engine], timeout=20)
+    psutil.wait_procs([engine], timeout=120)
     assert not engine.is_running(), "the engine outlived its worker"
     room = await start_trainer()
     await school.beyond(run.id, first + 180)
@@ -131,7 +131,7 @@ async def test_a_cancelled_run_stops_its_engine(school: School, start_trainer: S
     async def gone() -> bool:
         return not school.engines() and not (school.work(run.id) / "checkpoints").exists()
 
-    await eventually(gone)
+    await eventually(gone, RUN_SECONDS)
     run = await school.run(run.id)
     assert (run.state, run.summary.phase, run.model_id) == (CANCELLED, "", "")
     assert 30 < len(await school.steps(run.id)) < 800
@@ -153,7 +153,7 @@ async def test_a_run_that_was_deleted_leaves_nothing(school: School, start_train
         async def gone() -> bool:
             return not school.engines() and not [key for key in keys if await is_there(storage, key)]
 
-        await eventually(gone)
+        await eventually(gone, RUN_SECONDS)
     assert not school.work(run.id).exists()
 
 

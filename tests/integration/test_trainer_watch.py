@@ -15,9 +15,9 @@ from sishu.common.v1 import job_service_pb2 as job_pb
 from tests.integration import trainer_school
 from tests.integration.processes import eventually
 from tests.integration.stores import Stores, room_environment
-from tests.integration.trainer_school import LONG, RUNNING, School, StartTrainer
+from tests.integration.trainer_school import LONG, RUN_SECONDS, RUNNING, School, StartTrainer
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(3600)]
 
 base_model, tokenizer = trainer_school.base_model, trainer_school.tokenizer
 school, start_trainer = trainer_school.school, trainer_school.start_trainer
@@ -58,7 +58,7 @@ class Terminal:
         async def there() -> bool:
             return words.encode() in self.seen
 
-        await eventually(there, 120)
+        await eventually(there, RUN_SECONDS)
 
 
 async def test_ctrl_c_ends_the_watch_and_not_the_run(
@@ -78,7 +78,7 @@ async def test_ctrl_c_ends_the_watch_and_not_the_run(
     await terminal.shows("tokens/s")
     await terminal.shows("training loss")
     process.send_signal(signal.SIGINT)
-    assert await asyncio.wait_for(process.wait(), 60) == 130
+    assert await asyncio.wait_for(process.wait(), 300) == 130
     await terminal.shows(f"the run goes on. `sishu run watch {run.id}` shows it again")
     assert terminal.seen.rindex(b"\x1b[?25h") > terminal.seen.rindex(b"\x1b[?25l")
     assert (await school.run(run.id)).state == RUNNING
