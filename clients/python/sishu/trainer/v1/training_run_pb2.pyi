@@ -39,7 +39,7 @@ class _TrainingRunStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Trai
     TRAINING_RUN_STATE_RUNNING: _TrainingRunState.ValueType  # 2
     """The engine is at work."""
     TRAINING_RUN_STATE_SUCCEEDED: _TrainingRunState.ValueType  # 3
-    """The adapter or model is stored."""
+    """The adapter or model is stored, and the checkpoints that the run keeps."""
     TRAINING_RUN_STATE_FAILED: _TrainingRunState.ValueType  # 4
     """It ended with an error; `RetryTrainingRun` goes on from its newest valid checkpoint, on whichever worker is free."""
     TRAINING_RUN_STATE_CANCELLED: _TrainingRunState.ValueType  # 5
@@ -57,7 +57,7 @@ TRAINING_RUN_STATE_PENDING: TrainingRunState.ValueType  # 1
 TRAINING_RUN_STATE_RUNNING: TrainingRunState.ValueType  # 2
 """The engine is at work."""
 TRAINING_RUN_STATE_SUCCEEDED: TrainingRunState.ValueType  # 3
-"""The adapter or model is stored."""
+"""The adapter or model is stored, and the checkpoints that the run keeps."""
 TRAINING_RUN_STATE_FAILED: TrainingRunState.ValueType  # 4
 """It ended with an error; `RetryTrainingRun` goes on from its newest valid checkpoint, on whichever worker is free."""
 TRAINING_RUN_STATE_CANCELLED: TrainingRunState.ValueType  # 5
