@@ -179,6 +179,10 @@ WHEN = {
     "greater_is_better": lacking("a validation loss is better where it is lower", flag),
     "save_strategy": part(off_or(word(*TIMES), "no"), "steps", notes.CHECKPOINTS_KEPT),
     "save_steps": part(number, 500.0),
+    "save_total_limit": part(whole, None, notes.CHECKPOINTS_LIMITED),
+    "report_to": part(off_or(names, ()), (), notes.TRACKERS_TOLD),
+    "use_swanlab": part(flag, False),
+    "swanlab_project": part(text, "llamafactory"),
     "logging_steps": part(number, 500.0, notes.ALL_STEPS_KEPT),
     "max_samples": same("max_rows", whole, 0),
     "streaming": part(flag, False, notes.DATA_OF_SERVICE),
@@ -303,9 +307,9 @@ OURS = {
     **all_ours(
         notes.NOT_MEASURED,
         "compute_accuracy include_for_metrics batch_eval_metrics prediction_loss_only skip_memory_metrics "
-        "eval_do_concat_batches eval_use_gather_object report_to project use_swanlab swanlab_project "
-        "swanlab_workspace swanlab_run_name swanlab_mode swanlab_logdir swanlab_lark_webhook_url "
-        "swanlab_lark_secret swanlab_api_key trackio_space_id trackio_bucket_id trackio_static_space_id "
+        "eval_do_concat_batches eval_use_gather_object project swanlab_workspace swanlab_run_name "
+        "swanlab_mode swanlab_logdir swanlab_lark_webhook_url swanlab_lark_secret swanlab_api_key "
+        "trackio_space_id trackio_bucket_id trackio_static_space_id "
         "enable_torch_profiler profiler_output_dir profiler_wait_steps profiler_warmup_steps "
         "profiler_active_steps profiler_repeat profiler_record_shapes profiler_profile_memory "
         "profiler_with_stack profile_modules print_param_status debug",
@@ -313,7 +317,7 @@ OURS = {
     **all_ours(notes.MODEL_STORED, "overwrite_output_dir cache_dir"),
     **all_ours(
         notes.CHECKPOINTS_KEPT,
-        "save_total_limit save_only_model save_on_each_node save_safetensors "
+        "save_only_model save_on_each_node save_safetensors "
         "restore_callback_states_from_checkpoint enable_jit_checkpoint",
     ),
     **all_ours(notes.VALIDATION_OF_VERSION, "do_eval"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from services.trainer.llama_factory.arguments import ARGUMENTS
 from services.trainer.llama_factory.saying import FIELDS, OPTIONS, Said
+from services.trainer.training_config import LIMITS
 
 OF_LORA = {"lora_rank", "lora_dropout", "use_rslora", "use_dora", "loraplus_lr_ratio"}
 OF_STAGE = {"simpo_gamma": "dpo", "kto_chosen_weight": "kto", "kto_rejected_weight": "kto"}
@@ -16,6 +17,9 @@ OF_STAGE = {"simpo_gamma": "dpo", "kto_chosen_weight": "kto", "kto_rejected_weig
 DETAILS = {"min_lr_rate": "min_rate_ratio", "power": "schedule_power"}
 ADAMW = {"adamw", "adamw_hf", "adamw_torch", "adamw_torch_fused", "adamw_torch_npu_fused", "adamw_apex_fused"}
 ADAMW_8BIT = {"adamw_8bit", "adamw_bnb_8bit"}
+TRACKERS = ("swanlab", "mlflow", "wandb")
+LONGEST_PROJECT = 100
+"""Characters of a tracker's project."""
 GIVEN_CONFIGS = re.compile(r"(?:.*/)?ds_z([023])(_offload)?_config\.json")
 """The DeepSpeed configs that come with LLaMA-Factory."""
 
@@ -23,7 +27,18 @@ GIVEN_CONFIGS = re.compile(r"(?:.*/)?ds_z([023])(_offload)?_config\.json")
 def tell(said: Said, devices: int) -> None:
     """Put everything that a file says into fields."""
     _same(said)
-    for part in (_objective, _weights, _rate, _length, _precision, _memory, _measuring, _keeping, _seed):
+    for part in (
+        _objective,
+        _weights,
+        _rate,
+        _length,
+        _precision,
+        _memory,
+        _measuring,
+        _keeping,
+        _tracking,
+        _seed,
+    ):
         part(said)
     _batch(said, devices)
     _deepspeed(said)
@@ -138,6 +153,28 @@ def _keeping(said: Said) -> None:
         said.put("checkpoint_steps", 0, "save_strategy")
     elif strategy == "steps":
         _whole_steps(said, "checkpoint_steps", "save_steps")
+    limit = said["save_total_limit"]
+    # There as here 0 and less limit nothing.
+    if limit is not None:
+        most = int(LIMITS["keep_checkpoints"][1])
+        said.put("keep_checkpoints", min(limit, most) if limit > 0 else most, "save_total_limit")
+
+
+def _tracking(said: Said) -> None:
+    """Trackers that the service knows; of others the note of `report_to` says that they are told nothing."""
+    named = said["report_to"]
+    if "all" in named:
+        said.lack("report_to", "all", f"name those that are meant, of {', '.join(TRACKERS)}")
+        return
+    chosen = [tracker for tracker in TRACKERS if tracker in named]
+    if said["use_swanlab"]:
+        chosen = list(dict.fromkeys([*chosen, "swanlab"]))
+        if len(said["swanlab_project"]) > LONGEST_PROJECT:
+            said.refuse("swanlab_project", f"must have {LONGEST_PROJECT} characters at most")
+            return
+        said.put("tracker_project", said["swanlab_project"], "swanlab_project")
+    if chosen:
+        said.put("trackers", tuple(chosen), "report_to" if said.has("report_to") else "use_swanlab")
 
 
 def _whole_steps(said: Said, field: str, name: str) -> None:

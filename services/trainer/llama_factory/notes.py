@@ -15,6 +15,8 @@ ALL_STEPS_KEPT = "ALL_STEPS_KEPT"
 NOT_MEASURED = "NOT_MEASURED"
 MODEL_STORED = "MODEL_STORED"
 CHECKPOINTS_KEPT = "CHECKPOINTS_KEPT"
+CHECKPOINTS_LIMITED = "CHECKPOINTS_LIMITED"
+TRACKERS_TOLD = "TRACKERS_TOLD"
 VALIDATION_OF_VERSION = "VALIDATION_OF_VERSION"
 LAUNCHED_BY_SERVICE = "LAUNCHED_BY_SERVICE"
 NOT_FOR_TRAINING = "NOT_FOR_TRAINING"
@@ -35,6 +37,9 @@ NOTES = {
     NOT_MEASURED: "it is not measured or sent anywhere; what is learned is the same",
     MODEL_STORED: "the service stores what the run gives as a model; `sishu model export` downloads it",
     CHECKPOINTS_KEPT: "a run goes on from its checkpoints by itself; the newest and the best are kept",
+    CHECKPOINTS_LIMITED: "so many of the newest checkpoints are kept, 1,000 at most, and the best one too",
+    TRACKERS_TOLD: "swanlab, mlflow and wandb are told of every step, with the trainer's own keys; "
+    "TensorBoard's event file is always written; no other tracker is told anything",
     VALIDATION_OF_VERSION: "validation rows are those of the dataset version: "
     "`sishu dataset create --validation-share` sets them aside",
     LAUNCHED_BY_SERVICE: "the service starts the engine and its processes",

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from services.trainer.convert import training_config
-from services.trainer.llama_factory import conflicts, saying
+from services.trainer.llama_factory import conflicts, meanings, saying
 from services.trainer.llama_factory.arguments import ARGUMENTS, HOW, LACKING, OURS, WHAT, WHEN, WHENCE
 from services.trainer.llama_factory.notes import NOTES
 from services.trainer.llama_factory.saying import FIELDS
 from services.trainer.llama_factory.translation import Translation, translate
 from services.trainer.service import TrainingServicer
+from services.trainer.tracking.trackers import adapters
 from services.trainer.training_config import TrainingConfig
 from services.trainer.translation_convert import translation_to_pb
 from sishu.trainer.v1 import training_service_pb2 as pb
@@ -220,11 +221,39 @@ def test_packed_rows_make_steps_of_tokens() -> None:
         ("deepspeed: null\nquantization_bit: null\nfsdp: ''\neval_dataset:\n", {}),
         ("resume_from_checkpoint: true", {}),
         ("pref_bco_weight: 0.0\nnum_mtp_layers: 0\nuse_galore: false", {}),
+        ("save_total_limit: 5", {"keep_checkpoints": 5}),
+        ("save_total_limit: 0", {"keep_checkpoints": 1000}),
+        ("save_total_limit: 5000", {"keep_checkpoints": 1000}),
+        ("report_to: [wandb, tensorboard, swanlab]", {"trackers": ("swanlab", "wandb")}),
+        ("report_to: mlflow", {"trackers": ("mlflow",)}),
+        ("use_swanlab: true", {"trackers": ("swanlab",), "tracker_project": "llamafactory"}),
+        (
+            "report_to: wandb\nuse_swanlab: true\nswanlab_project: towns",
+            {"trackers": ("wandb", "swanlab"), "tracker_project": "towns"},
+        ),
     ],
 )
 def test_arguments_keep_their_meaning(text: str, expected: dict[str, Any]) -> None:
     config = config_of(text)
     assert {name: config[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["report_to: none", "report_to: no", "report_to: [tensorboard, trackio]", "lora_rank: 8"]
+)
+def test_without_a_tracker_that_is_had_nobody_is_told(text: str) -> None:
+    config = config_of(text)
+    assert not {"trackers", "tracker_project", "keep_checkpoints"} & config.keys()
+
+
+def test_trackers_are_those_that_runs_can_have() -> None:
+    assert set(meanings.TRACKERS) == adapters.TRACKERS.keys()
+    assert {one.reason for one in translate("report_to: wandb\nsave_total_limit: 3").notes} == {
+        "TRACKERS_TOLD",
+        "CHECKPOINTS_LIMITED",
+    }
+    message = translation_to_pb(translate("report_to: wandb\nsave_total_limit: 3")).config
+    assert (list(message.trackers), message.keep_checkpoints) == (["wandb"], 3)
 
 
 @pytest.mark.parametrize(
@@ -284,6 +313,9 @@ def test_what_the_contract_has_is_taken_and_what_it_has_not_is_refused(
         ("do_train: false", [(1, "do_train", "ARGUMENT_UNSUPPORTED")]),
         ("data_seed: 7", [(1, "data_seed", "ARGUMENT_UNSUPPORTED")]),
         ("deepspeed: my.json", [(1, "deepspeed", "ARGUMENT_UNSUPPORTED")]),
+        ("report_to: all", [(1, "report_to", "ARGUMENT_UNSUPPORTED")]),
+        ("save_total_limit: many", [(1, "save_total_limit", "ARGUMENT_INVALID")]),
+        (f"use_swanlab: true\nswanlab_project: {'x' * 101}", [(2, "swanlab_project", "ARGUMENT_INVALID")]),
         ("resume_from_checkpoint: saves/x", [(1, "resume_from_checkpoint", "ARGUMENT_UNSUPPORTED")]),
         ("lr_scheduler_kwargs: {gamma: 2}", [(1, "lr_scheduler_kwargs", "ARGUMENT_UNSUPPORTED")]),
         ("stage: sft\nbf16: true\nstage: dpo", [(3, "stage", "ARGUMENT_TWICE")]),
