@@ -100,6 +100,18 @@ async def test_a_check_shows_preset_file_and_options_in_one(
     assert caught.value.reason == "TRAINING_PRESET_UNKNOWN"
 
 
+def test_only_a_check_needs_no_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr("sishu.cli.train.with_client", lambda work: "what it means")
+    monkeypatch.setattr("sishu.cli.train.show_one", shown.append)
+    command: Any = train.train
+    command.__wrapped__(check=True, options=RunOptions())
+    assert shown == ["what it means"]
+    with pytest.raises(ApiError, match="sishu train needs --project") as caught:
+        command.__wrapped__(options=RunOptions())
+    assert caught.value.reason == "OPTION_MISSING"
+
+
 def test_a_list_takes_the_place_of_another() -> None:
     both = over(TrainingConfig(lora_targets=["q_proj"], epochs=2), TrainingConfig(lora_targets=["v_proj"]))
     assert (list(both.lora_targets), both.epochs) == (["v_proj"], 2)

@@ -12,7 +12,7 @@ from sishu.cli.argument_files import deepspeed_file, read_text, show_notes, tran
 from sishu.cli.context import with_client
 from sishu.cli.find import find_model_of, find_version
 from sishu.cli.find_projects import find_project
-from sishu.cli.options import NameArgument, ProjectOption, WaitOption, takes
+from sishu.cli.options import NameArgument, ProjectOption, WaitOption, need, takes
 from sishu.cli.output import show_many, show_one
 from sishu.cli.run_options import RunOptions
 from sishu.cli.run_sources import check_validated, model_of_source
@@ -67,7 +67,7 @@ def create_run(
 
 @takes(RunOptions)
 def train(
-    project: ProjectOption,
+    project: ProjectOption = "",
     config: ConfigOption = None,
     preset: PresetOption = "",
     dataset: DatasetOption = "",
@@ -82,8 +82,9 @@ def train(
     wanted = Wanted(project, name, dataset, model, config, preset)
     if check:
         show_one(with_client(lambda client: checked(client, wanted, options)))
-    else:
-        run_it(wanted, options, wait=not no_wait)
+        return
+    need(project, "sishu train", "--project")
+    run_it(wanted, options, wait=not no_wait)
 
 
 def list_presets() -> None:
