@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -98,6 +99,10 @@ async def test_a_check_shows_preset_file_and_options_in_one(
     with pytest.raises(ApiError, match="no preset nope; there are dcu-k100ai-32b,") as caught:
         await checked(client, wanted(tmp_path, FILE, preset="nope"), RunOptions())
     assert caught.value.reason == "TRAINING_PRESET_UNKNOWN"
+
+
+def test_every_field_of_a_config_is_an_option() -> None:
+    assert {each.name for each in fields(RunOptions)} == set(TrainingConfig.DESCRIPTOR.fields_by_name)
 
 
 def test_only_a_check_needs_no_project(monkeypatch: pytest.MonkeyPatch) -> None:

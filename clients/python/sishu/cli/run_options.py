@@ -16,7 +16,10 @@ class RunOptions:
     """Parameters of a run by their names in the contract; what is not said is left to the service."""
 
     epochs: Annotated[float | None, typer.Option(help=say("learn_epochs"))] = None
+    max_steps: Annotated[int | None, typer.Option(min=0, help=say("run_max_steps"))] = None
     learning_rate: Annotated[float | None, typer.Option(help=say("learn_rate"))] = None
+    weight_decay: Annotated[float | None, typer.Option(min=0, help=say("run_weight_decay"))] = None
+    max_grad_norm: Annotated[float | None, typer.Option(min=0, help=say("run_grad_norm"))] = None
     method: Annotated[str | None, typer.Option(metavar="lora|freeze|full", help=say("run_method"))] = None
     freeze_layers: Annotated[int | None, typer.Option(help=say("run_freeze_layers"))] = None
     freeze_modules: Annotated[list[str] | None, typer.Option(help=say("run_freeze_modules"))] = None
@@ -40,6 +43,7 @@ class RunOptions:
     plateau_patience: Annotated[int | None, typer.Option(min=0, help=say("run_plateau"))] = None
     neftune_alpha: Annotated[float | None, typer.Option(min=0, help=say("run_neftune"))] = None
     step_rows: Annotated[int | None, typer.Option(min=0, help=say("run_step_rows"))] = None
+    warmup_ratio: Annotated[float | None, typer.Option(min=0, max=1, help=say("run_warmup_ratio"))] = None
     warmup_steps: Annotated[int | None, typer.Option(min=0, help=say("run_warmup_steps"))] = None
     max_rows: Annotated[int | None, typer.Option(min=0, help=say("run_max_rows"))] = None
     objective: Annotated[
@@ -87,12 +91,19 @@ class RunOptions:
     batch_tokens: Annotated[int | None, typer.Option(min=1, help=say("run_batch_tokens"))] = None
     accumulation: Annotated[int | None, typer.Option(min=1, help=say("run_accumulation"))] = None
     lora_rank: Annotated[int | None, typer.Option(min=1, max=1024, help=say("run_lora_rank"))] = None
+    lora_alpha: Annotated[float | None, typer.Option(help=say("run_lora_alpha"))] = None
+    lora_dropout: Annotated[float | None, typer.Option(min=0, max=0.99, help=say("run_lora_dropout"))] = None
+    lora_targets: Annotated[list[str] | None, typer.Option("--lora-target", help=say("run_lora_target"))] = (
+        None
+    )
+    seed: Annotated[int | None, typer.Option(min=0, help=say("run_seed"))] = None
     gradient_checkpointing: Annotated[
         bool | None, typer.Option("--gradient-checkpointing", help=say("run_checkpointing"))
     ] = None
     ignore_estimate: Annotated[
         bool | None, typer.Option("--ignore-estimate", help=say("run_ignore_estimate"))
     ] = None
+    checkpoint_steps: Annotated[int | None, typer.Option(min=0, help=say("run_checkpoint_steps"))] = None
     keep_checkpoints: Annotated[int | None, typer.Option(min=1, max=1000, help=say("run_keep"))] = None
     keep_best_checkpoints: Annotated[int | None, typer.Option(min=0, max=1000, help=say("run_keep_best"))] = (
         None

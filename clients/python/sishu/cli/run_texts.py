@@ -3,6 +3,27 @@
 from __future__ import annotations
 
 RUN_TEXTS: dict[str, tuple[str, str]] = {
+    "run_max_steps": ("Optimizer steps, in place of passes over the rows.", "优化步数，代替轮数。"),
+    "run_weight_decay": ("Share of the weights that a step takes away.", "权重衰减。"),
+    "run_grad_norm": ("Largest norm of a gradient; 0 clips none.", "梯度裁剪的上限；0 表示不裁剪。"),
+    "run_warmup_ratio": (
+        "Share of the steps over which the learning rate rises.",
+        "学习率上升阶段占总步数的比例。",
+    ),
+    "run_lora_alpha": (
+        "Scale of adapters; twice the rank without it.",
+        "适配器的 alpha；不给出时为秩的两倍。",
+    ),
+    "run_lora_dropout": ("Share of an adapter's input that is dropped.", "适配器输入的丢弃比例。"),
+    "run_lora_target": (
+        "A module that gets adapters, such as q_proj; may be repeated. None means every linear layer.",
+        "加适配器的模块，如 q_proj；可重复给出。不给出时为全部线性层。",
+    ),
+    "run_seed": ("Seed of order and initial weights.", "顺序与初始权重的随机种子。"),
+    "run_checkpoint_steps": (
+        "Steps between checkpoints; 0 means none but the last.",
+        "每隔多少步写一个检查点；0 表示只写最后一个。",
+    ),
     "run_method": (
         "Which weights learn: lora, adapters; freeze, some of the model's own; full, all of them. The last "
         "two give a whole model.",
