@@ -52,6 +52,7 @@ class Program:
         command: how it is started; none for a server that runs elsewhere and is only watched.
         check: health check; raises while the component is not well.
         address: `host:port` where it is reached.
+        metrics: address of its `/metrics`; empty where it has none.
         stop: signals that end it, each with the seconds it is given; SIGKILL follows.
         prepare: runs once before the first start; a SishuError ends the whole stack.
         settle: runs in every life after the first good check; the component is healthy when it has ended.
@@ -62,6 +63,7 @@ class Program:
     command: Command | None
     check: Callable[[], Awaitable[None]]
     address: str = ""
+    metrics: str = ""
     stop: Steps = ROOM_STOP
     prepare: Callable[[Report], Awaitable[None]] = nothing
     settle: Callable[[], Awaitable[None]] = nothing
@@ -94,7 +96,12 @@ class Child:
 
     def __init__(self, program: Program, python: str, logs: Path, changed: Callable[[], None]) -> None:
         self.program = program
-        self.state = ComponentState(program.name, address=program.address, external=program.command is None)
+        self.state = ComponentState(
+            program.name,
+            address=program.address,
+            metrics=program.metrics,
+            external=program.command is None,
+        )
         self.healthy = asyncio.Event()
         self._python = python
         self._log = RotatingLog(logs / f"{program.name}.log")

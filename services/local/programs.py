@@ -191,4 +191,5 @@ def room_program(launch: Launch, name: str, ports: Mapping[str, int], env: Mappi
         Command(launch.rooms[name], env, launch.home),
         partial(check_http, host, port, "/readyz"),
         address=room_address(launch, ports[name]),
+        metrics=f"http://{f'[{host}]' if ':' in host else host}:{port}/metrics",
     )

@@ -41,6 +41,7 @@ class ComponentState:
         name: `postgres`, `s3` or the name of a room.
         state: where it is in its life.
         address: `host:port` where it is reached.
+        metrics: where its metrics are read; empty where it has none.
         pid: its process while it has one; none for a server that runs elsewhere.
         restarts: how often it was started again since the stack came up.
         deaths: how often its process died in a row, since it was last healthy.
@@ -60,6 +61,7 @@ class ComponentState:
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
     detail: str = ""
     external: bool = False
+    metrics: str = ""
 
 
 @dataclass(frozen=True)

@@ -197,3 +197,21 @@ def test_a_line_says_what_the_engine_does_before_its_first_step() -> None:
     loading = runs.TrainingRun(state=RUNNING, summary=runs.TrainingSummary(phase="loading"))
     watch.take(pb.WatchTrainingRunResponse(training_run=loading))
     assert watch.line() == "loading"
+
+
+def test_a_run_that_waits_says_for_what_and_no_line_is_repeated(
+    screen: Callable[[bool], io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = screen(False)
+    monkeypatch.setattr(run_watch, "LINE_SECONDS", 0.0)
+    watch = Watch(with_curve=True)
+    words = "waiting for a device: 2 devices are needed on node, 1 free"
+    waiting = runs.TrainingRun(
+        state=runs.TRAINING_RUN_STATE_PENDING,
+        job=Job(id="j", progress=words),
+        summary=runs.TrainingSummary(phase="waiting"),
+    )
+    for _ in range(3):
+        watch.take(pb.WatchTrainingRunResponse(training_run=waiting))
+    watch.take(pb.WatchTrainingRunResponse(training_run=run(6)))
+    assert out.getvalue().splitlines() == [words, "step 6/12 (50 %), loss 0.5, 5000 tokens/s"]

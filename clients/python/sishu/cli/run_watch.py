@@ -31,6 +31,8 @@ LINE_SECONDS = 5.0
 CURVE_SECONDS = 1.0
 """Between two drawings of the curves."""
 BAR_COLUMNS = 30
+WAITS = ("", "waiting", "preparing")
+"""Phases of which the run's job says more."""
 RUNNING = (TrainingRunState.TRAINING_RUN_STATE_PENDING, TrainingRunState.TRAINING_RUN_STATE_RUNNING)
 
 
@@ -101,6 +103,7 @@ class Watch:
         self._with_curve = with_curve
         self._live: Live | None = None
         self._pace = Pace(LINE_SECONDS)
+        self._printed = ""
         self._curve = Text()
         self._curve_pace = Pace(CURVE_SECONDS)
 
@@ -119,7 +122,7 @@ class Watch:
         if SETTINGS.json:
             print(as_json(sight), flush=True)
         elif self._live is None and (self._pace.due() or changed):
-            self._print(self.line())
+            self._print_new(self.line())
 
     def hurry(self) -> None:
         """Show the whole run in the last picture."""
@@ -160,6 +163,8 @@ class Watch:
         """How far the run is, in a line."""
         summary = self.run.summary
         words = [summary.phase] if summary.phase and summary.phase != "training" else []
+        if self.run.state in RUNNING and self.run.job.progress and summary.phase in WAITS:
+            words = [self.run.job.progress]
         if summary.steps_total:
             share = 100 * summary.steps / summary.steps_total
             words.append(say("watch_step").format(summary.steps, summary.steps_total, share))
@@ -173,6 +178,12 @@ class Watch:
         if left > 0 and self.run.state in RUNNING:
             words.append(say("watch_left_time").format(clock(left)))
         return ", ".join(words) or value_at(self.run, "state")
+
+    def _print_new(self, line: str) -> None:
+        """A line that says what the one before said already says nothing."""
+        if line != self._printed:
+            self._printed = line
+            self._print(line)
 
     def _print(self, line: str) -> None:
         CONSOLE.print(line, markup=False, highlight=False, soft_wrap=True)

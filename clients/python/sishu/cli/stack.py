@@ -65,10 +65,12 @@ def report(component: ComponentState) -> None:
 
 def show(state: StackState) -> None:
     """Print a table of components, or a line of JSON each."""
-    table = WholeTable("name", "state", "address", "pid", "restarts", "detail", box=None, pad_edge=False)
+    table = WholeTable(
+        "name", "state", "address", "pid", "restarts", "detail", "metrics", box=None, pad_edge=False
+    )
     for one in state.components:
         pid = "" if one.pid is None else str(one.pid)
-        row = (one.name, one.state.value, one.address, pid, str(one.restarts), one.detail)
+        row = (one.name, one.state.value, one.address, pid, str(one.restarts), one.detail, one.metrics)
         if SETTINGS.json:
             print(json.dumps(dict(zip((column.header for column in table.columns), row, strict=True))))
         table.add_row(*row)
