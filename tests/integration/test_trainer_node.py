@@ -11,9 +11,14 @@ import httpx
 import pytest
 
 from services.runtime.ids import new_id
+from services.trainer.leases import Claimant, Lease
 from sishu.client import Client
 from sishu.trainer.v1 import trainer_node_pb2 as pb
-from sishu.trainer.v1.trainer_node_service_pb2 import GetTrainerNodeRequest, ProbeTrainerNodeRequest
+from sishu.trainer.v1.trainer_node_service_pb2 import (
+    GetTrainerNodeRequest,
+    ListTrainerNodesRequest,
+    ProbeTrainerNodeRequest,
+)
 from tests.integration.conftest import StartRoom
 from tests.integration.processes import eventually
 from tests.integration.stores import HOST, Room, Stores
@@ -81,9 +86,12 @@ async def test_a_hanging_tool_leaves_its_last_values_and_says_so(
     node = await until(own_client, lambda node: node.stale and bool(node.failure_reason))
     assert (node.failure_reason, node.accelerators[0].power_watts) == ("timeout", 113)
     values = await metrics_of(room)
-    assert values["sishu_trainer_device_sample_stale"] == "1.0"
-    assert values['sishu_trainer_device_utilization_ratio{device="0"}'] == "0.125"
-    assert float(values['sishu_trainer_device_sample_failures_total{reason="timeout"}']) > 0
+    host = f'host="{socket.gethostname()}"'
+    assert values[f"sishu_trainer_device_sample_stale{{{host}}}"] == "1.0"
+    assert values[f'sishu_trainer_device_utilization_ratio{{device="0",{host}}}'] == "0.125"
+    assert float(values[f'sishu_trainer_device_sample_failures_total{{{host},reason="timeout"}}']) > 0
+    nodes = await own_client.trainer_node.ListTrainerNodes(ListTrainerNodesRequest())
+    assert [(one.host, one.stale) for one in nodes.trainer_nodes] == [(socket.gethostname(), True)]
     smi.pause(0)
     node = await until(own_client, lambda node: not node.stale and not node.failure_reason)
     assert node.age_seconds < WAIT_SECONDS
@@ -100,8 +108,8 @@ async def test_a_probe_asks_the_engines_python_and_spares_devices_that_a_run_has
     assert probe.environment["NCCL_MIN_NCHANNELS"] == "16"
     assert {"PROBE_ENDED", "TORCH_SEES_NO_DEVICE"} <= {one.reason for one in probe.advice}
     async with stores.pool("trainer") as pool:
-        statement = "INSERT INTO device_leases (host, device, run_id, holder) VALUES ($1, 'cuda', $2, $3)"
-        await pool.execute(statement, socket.gethostname(), new_id(), new_id())
+        lease = Lease(pool, Claimant(new_id(), socket.gethostname(), 30.0), new_id())
+        assert await lease.take(["cuda"], 1)
     probe = (await own_client.trainer_node.ProbeTrainerNode(ProbeTrainerNodeRequest())).probe
     assert probe.busy
     assert probe.checks[-1].message.endswith("--device auto --facts, 16 channels")

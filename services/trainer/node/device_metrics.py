@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -27,46 +27,68 @@ class DeviceMetrics(Collector):
     """The series of the devices; while no tool answers they keep their last values, and one says so.
 
     Args:
-        sampler: who looks at the devices.
+        host: this machine.
+        sampler: who looks at its devices.
+        others: what other machines told of theirs.
     """
 
-    def __init__(self, sampler: Sampler) -> None:
+    def __init__(
+        self, host: str, sampler: Sampler, others: Callable[[], Mapping[str, Sample]] = lambda: {}
+    ) -> None:
+        self._host = host
         self._sampler = sampler
+        self._others = others
 
     def collect(self) -> Iterator[Metric]:
         """The series as they are now."""
-        sample = self._sampler.sample
-        yield _info(sample)
+        samples = {self._host: self._sampler.sample, **self._others()}
+        yield _info(samples)
         for name, (text, value) in VALUES.items():
-            family = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=["device"])
-            for card in sample.accelerators:
-                said = value(card)
-                if said is not None:
-                    family.add_metric([str(card.index)], said)
+            family = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=["host", "device"])
+            for host, sample in samples.items():
+                for card in sample.accelerators:
+                    said = value(card)
+                    if said is not None:
+                        family.add_metric([host, str(card.index)], said)
             yield family
-        yield from self._of_sample(sample)
+        yield from _of_samples(samples)
+        yield self._failures()
 
-    def _of_sample(self, sample: Sample) -> Iterator[Metric]:
-        for name, text, value in (
-            ("sample_stale", "1 while these values are old, as no tool answers; else 0", sample.is_stale),
-            ("sample_timestamp_seconds", "When a tool answered last, in Unix time; 0 never", sample.time),
-            ("sample_seconds", "Seconds that the newest try took", sample.seconds),
-        ):
-            yield GaugeMetricFamily(f"{PREFIX}_{name}", text, value=float(value))
+    def _failures(self) -> Metric:
         failures = CounterMetricFamily(
-            f"{PREFIX}_sample_failures", "Tries that gave nothing, by reason", labels=["reason"]
+            f"{PREFIX}_sample_failures",
+            "Tries on this machine that gave nothing, by reason",
+            labels=["host", "reason"],
         )
         for reason, count in sorted(self._sampler.failures.items()):
-            failures.add_metric([reason], count)
-        yield failures
+            failures.add_metric([self._host, reason], count)
+        return failures
 
 
-def _info(sample: Sample) -> Metric:
+def _of_samples(samples: Mapping[str, Sample]) -> Iterator[Metric]:
+    told: tuple[tuple[str, str, Callable[[Sample], float]], ...] = (
+        ("sample_stale", "1 while these values are old, as nobody answers; else 0", lambda one: one.is_stale),
+        (
+            "sample_timestamp_seconds",
+            "When a tool answered last, in Unix time; 0 never",
+            lambda one: one.time,
+        ),
+        ("sample_seconds", "Seconds that the newest try took", lambda one: one.seconds),
+    )
+    for name, text, value in told:
+        family = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=["host"])
+        for host, sample in samples.items():
+            family.add_metric([host], float(value(sample)))
+        yield family
+
+
+def _info(samples: Mapping[str, Sample]) -> Metric:
     family = GaugeMetricFamily(
         f"{PREFIX}_info",
         "1, with the device's name and the tool that tells of it",
-        labels=["device", "name", "tool"],
+        labels=["host", "device", "name", "tool"],
     )
-    for card in sample.accelerators:
-        family.add_metric([str(card.index), card.name, sample.tool], 1)
+    for host, sample in samples.items():
+        for card in sample.accelerators:
+            family.add_metric([host, str(card.index), card.name, sample.tool], 1)
     return family

@@ -66,6 +66,8 @@ class Sampler:
         self._programs = programs
         self._answered_at = 0.0
         self._last = Sample()
+        self.is_looking = False
+        """Whether somebody has it look, again and again."""
         self.failures: Counter[str] = Counter()
         """Tries that gave nothing, by reason."""
 
@@ -85,7 +87,11 @@ class Sampler:
         return known if age <= FORGOTTEN_SECONDS else replace(known, accelerators=())
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Look, again and again, until `stop` is set."""
+        """Look, again and again, until `stop` is set; a process that serves and trains looks once."""
+        if self.is_looking:
+            await stop.wait()
+            return
+        self.is_looking = True
         while not stop.is_set():
             looking = asyncio.create_task(self.look())
             stopping = asyncio.create_task(stop.wait())
@@ -139,7 +145,9 @@ class Sampler:
                 if error.reason in {"timeout", "stuck"}:
                     # It is the driver that hangs: the other tools would hang as well.
                     break
-        raise first or ProgramError("missing", "none of hy-smi, rocm-smi and nvidia-smi is on the PATH")
+        raise first or ProgramError(
+            "missing", "none of hy-smi, rocm-smi and nvidia-smi is on the PATH, nor NVML"
+        )
 
     async def _ask(self, tool: Tool) -> list[Accelerator]:
         """Ask in the best way, and in the others where its answer cannot be read.

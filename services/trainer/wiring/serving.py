@@ -45,11 +45,18 @@ class Serving:
 def serving(room: Shared) -> Serving:
     """Wire it."""
     deletion = Deletion(room.store, room.parts.storage, room.home)
-    room.parts.metrics.registry.register(DeviceMetrics(room.sampler))
+    room.parts.metrics.registry.register(
+        DeviceMetrics(room.reports.host, room.sampler, lambda: room.reports.others)
+    )
     return Serving(
         [*_of_models_and_runs(room, deletion), *_of_the_machine(room)],
         ProjectData(deletion.delete_project_rows, ("runs", "models", "model_uploads")),
-        [functools.partial(count_runs, room.store, room.metrics), *_sweepers(room), room.sampler.run],
+        [
+            functools.partial(count_runs, room.store, room.metrics),
+            *_sweepers(room),
+            room.sampler.run,
+            room.reports.keep_listening,
+        ],
     )
 
 
@@ -82,7 +89,7 @@ def _of_the_machine(room: Shared) -> list[Servicer]:
         Servicer(
             "sishu.trainer.v1.TrainerNodeService",
             trainer_node_service_pb2_grpc.add_TrainerNodeServiceServicer_to_server,
-            TrainerNodeServicer(room.parts.pool, room.sampler, prober),
+            TrainerNodeServicer(room.parts.pool, room.sampler, prober, room.reports),
         ),
         Servicer(
             "sishu.trainer.v1.WorkerService",

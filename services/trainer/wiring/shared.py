@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from services.trainer.estimate_store import EstimateStore
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.node.dcu_environment import is_dcu_node, run_environment
 from services.trainer.node.programs import Programs
+from services.trainer.node.reports import NodeReports
 from services.trainer.node.sampler import Sampler
 from services.trainer.preflight import Preflight
 from services.trainer.registry.cards import Cards
@@ -39,6 +41,7 @@ class Shared:
     workers: Workers
     metrics: TrainerMetrics
     sampler: Sampler
+    reports: NodeReports
     environment: Mapping[str, str]
     """Variables that engines get beside those of this process."""
 
@@ -53,6 +56,7 @@ def shared(parts: Parts) -> Shared:
     config = read(TrainerConfig, os.environ)
     store, estimates = Store(parts.pool, parts.jobs), EstimateStore(parts.pool)
     registry = RegistryStore(store)
+    sampler, silence = Sampler(config.sample_seconds, Programs(SMI_SECONDS)), parts.config.heartbeat_seconds
     return Shared(
         parts=parts,
         config=config,
@@ -63,6 +67,7 @@ def shared(parts: Parts) -> Shared:
         preflight=Preflight(estimates, config.accelerator),
         workers=Workers(parts.pool, parts.config.heartbeat_seconds),
         metrics=TrainerMetrics(parts.metrics.registry, config.peak_flops),
-        sampler=Sampler(config.sample_seconds, Programs(SMI_SECONDS)),
+        sampler=sampler,
+        reports=NodeReports(parts.pool, socket.gethostname(), sampler, config.sample_seconds, silence),
         environment=run_environment(os.environ, is_dcu=config.device != "cpu" and is_dcu_node()),
     )

@@ -42,5 +42,11 @@ def working(room: Shared) -> Working:
             "export_model": maker.export_model,
             "import_model": maker.import_model,
         },
-        [worker.be_seen, functools.partial(sweep_runs, home, store)],
+        [
+            worker.be_seen,
+            functools.partial(sweep_runs, home, store),
+            # Where the worker runs there are the cards, wherever the service is.
+            room.sampler.run,
+            room.reports.keep_telling,
+        ],
     )

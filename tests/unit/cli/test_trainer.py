@@ -60,7 +60,7 @@ def test_a_node_is_a_table_of_its_cards_and_says_when_they_are_old(
     node.failure_message = "hy-smi gave no answer"
     print_node(node)
     printed = lines(capsys)
-    assert "seen 20 s ago: old values, as the tool does not answer" in printed
+    assert "seen 20 s ago: old values, as nobody answers" in printed
     assert "trouble hy-smi gave no answer" in printed
     assert "0 K100_AI 12% 32.0 / 64.0 GiB 60 °C 113 / 400 W" in printed
     assert "1" in printed
@@ -68,7 +68,7 @@ def test_a_node_is_a_table_of_its_cards_and_says_when_they_are_old(
 
 def test_a_node_without_a_tool_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     print_node(pb.TrainerNode(host="node"))
-    assert "told by nobody: there is no hy-smi, rocm-smi or nvidia-smi" in lines(capsys)
+    assert "told by nobody: there is no hy-smi, rocm-smi, nvidia-smi or NVML" in lines(capsys)
 
 
 def test_a_probe_is_facts_checks_and_advice(capsys: pytest.CaptureFixture[str]) -> None:

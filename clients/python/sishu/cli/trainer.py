@@ -16,7 +16,11 @@ from sishu.cli.tables import WholeTable
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.trainer.v1 import trainer_node_pb2 as pb
-from sishu.trainer.v1.trainer_node_service_pb2 import GetTrainerNodeRequest, ProbeTrainerNodeRequest
+from sishu.trainer.v1.trainer_node_service_pb2 import (
+    GetTrainerNodeRequest,
+    ListTrainerNodesRequest,
+    ProbeTrainerNodeRequest,
+)
 from sishu.trainer.v1.worker_pb2 import Worker, WorkerDevice
 from sishu.trainer.v1.worker_service_pb2 import ListWorkersRequest
 
@@ -41,6 +45,18 @@ def show_node() -> None:
         return (await client.trainer_node.GetTrainerNode(GetTrainerNodeRequest())).trainer_node
 
     print_node(with_client(work))
+
+
+@app.command("nodes", help=say("trainer_nodes"))
+def list_nodes(limit: LimitOption = 100) -> None:
+    """Print what the accelerators of all machines say of themselves."""
+
+    async def work(client: Client) -> list[pb.TrainerNode]:
+        request = ListTrainerNodesRequest()
+        return await pages(client.trainer_node.ListTrainerNodes, request, "trainer_nodes", limit)
+
+    for node in with_client(work):
+        print_node(node)
 
 
 def print_node(node: pb.TrainerNode) -> None:

@@ -8,6 +8,10 @@ TRAINER_TEXTS: dict[str, tuple[str, str]] = {
         "Show what the accelerators say of themselves: use, memory, temperature, power.",
         "显示各加速卡的使用率、显存、温度和功率。",
     ),
+    "trainer_nodes": (
+        "Show the same of every machine that trains, as its workers tell it.",
+        "显示每台训练机的加速卡，数据由各自的工作进程上报。",
+    ),
     "trainer_probe": (
         "Try what the engine's Python and the devices can do, and how fast; with advice.",
         "测试训练引擎的 Python 与设备的能力和速度，并给出建议。",
@@ -15,12 +19,12 @@ TRAINER_TEXTS: dict[str, tuple[str, str]] = {
     "trainer_host": ("machine", "机器"),
     "trainer_tool": ("told by", "来源"),
     "trainer_no_tool": (
-        "nobody: there is no hy-smi, rocm-smi or nvidia-smi",
-        "无：没有 hy-smi、rocm-smi 或 nvidia-smi",
+        "nobody: there is no hy-smi, rocm-smi, nvidia-smi or NVML",
+        "无：没有 hy-smi、rocm-smi、nvidia-smi 或 NVML",
     ),
     "trainer_age": ("seen", "时间"),
     "trainer_fresh": ("{} s ago", "{} 秒前"),
-    "trainer_old": ("{} s ago: old values, as the tool does not answer", "{} 秒前：旧数据，工具没有应答"),
+    "trainer_old": ("{} s ago: old values, as nobody answers", "{} 秒前：旧数据，没有应答"),
     "trainer_silent": ("trouble", "故障"),
     "trainer_card": ("card", "卡"),
     "trainer_name": ("name", "名称"),

@@ -48,7 +48,7 @@ class Node:
     registry: CollectorRegistry
 
     def value(self, what: str, **labels: str) -> float | None:
-        return self.registry.get_sample_value(f"sishu_trainer_device_{what}", labels)
+        return self.registry.get_sample_value(f"sishu_trainer_device_{what}", {"host": "node", **labels})
 
 
 MakeNode = Callable[..., Node]
@@ -63,7 +63,7 @@ def make_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeNode:
         programs = Programs(60)
         sampler = Sampler(5.0, programs, clock=clock)
         registry = CollectorRegistry()
-        registry.register(DeviceMetrics(sampler))
+        registry.register(DeviceMetrics("node", sampler))
         return Node(smi, clock, programs, sampler, registry)
 
     return make

@@ -69,13 +69,13 @@ class TrainerNode(_message.Message):
     host: _builtins.str
     """Name of the machine."""
     tool: _builtins.str
-    """The tool that told of them: `hy-smi`, `rocm-smi` or `nvidia-smi`; empty where none did."""
+    """The tool that told of them: `hy-smi`, `rocm-smi`, `nvidia-smi` or `nvml`; empty where none did."""
     age_seconds: _builtins.float
     """How old that is, in seconds."""
     stale: _builtins.bool
-    """Whether the values are old, as no tool answers any more."""
+    """Whether the values are old, as no tool answers any more, or the machine's worker does not."""
     failure_reason: _builtins.str
-    """Why the newest look gave nothing: `missing`, `timeout`, `stuck`, `failed` or `unreadable`; empty where it gave something."""
+    """Why the newest look gave nothing: `missing`, `timeout`, `stuck`, `failed`, `unreadable`, or `silent` of another machine whose worker is not heard of; empty where it gave something."""
     failure_message: _builtins.str
     """The same for people."""
     @_builtins.property

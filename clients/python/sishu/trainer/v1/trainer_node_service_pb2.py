@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from sishu.trainer.v1 import trainer_node_pb2 as sishu_dot_trainer_dot_v1_dot_trainer__node__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+sishu/trainer/v1/trainer_node_service.proto\x12\x10sishu.trainer.v1\x1a#sishu/trainer/v1/trainer_node.proto\"\x17\n\x15GetTrainerNodeRequest\"M\n\x16GetTrainerNodeResponse\x12\x33\n\x0ctrainer_node\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainerNode\"\x19\n\x17ProbeTrainerNodeRequest\"F\n\x18ProbeTrainerNodeResponse\x12*\n\x05probe\x18\x01 \x01(\x0b\x32\x1b.sishu.trainer.v1.NodeProbe2\xe9\x01\n\x12TrainerNodeService\x12h\n\x0eGetTrainerNode\x12\'.sishu.trainer.v1.GetTrainerNodeRequest\x1a(.sishu.trainer.v1.GetTrainerNodeResponse\"\x03\x90\x02\x01\x12i\n\x10ProbeTrainerNode\x12).sishu.trainer.v1.ProbeTrainerNodeRequest\x1a*.sishu.trainer.v1.ProbeTrainerNodeResponseBA\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+sishu/trainer/v1/trainer_node_service.proto\x12\x10sishu.trainer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a#sishu/trainer/v1/trainer_node.proto\"\x17\n\x15GetTrainerNodeRequest\"M\n\x16GetTrainerNodeResponse\x12\x33\n\x0ctrainer_node\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainerNode\"S\n\x17ListTrainerNodesRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"i\n\x18ListTrainerNodesResponse\x12\x34\n\rtrainer_nodes\x18\x01 \x03(\x0b\x32\x1d.sishu.trainer.v1.TrainerNode\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x19\n\x17ProbeTrainerNodeRequest\"F\n\x18ProbeTrainerNodeResponse\x12*\n\x05probe\x18\x01 \x01(\x0b\x32\x1b.sishu.trainer.v1.NodeProbe2\xd9\x02\n\x12TrainerNodeService\x12h\n\x0eGetTrainerNode\x12\'.sishu.trainer.v1.GetTrainerNodeRequest\x1a(.sishu.trainer.v1.GetTrainerNodeResponse\"\x03\x90\x02\x01\x12n\n\x10ListTrainerNodes\x12).sishu.trainer.v1.ListTrainerNodesRequest\x1a*.sishu.trainer.v1.ListTrainerNodesResponse\"\x03\x90\x02\x01\x12i\n\x10ProbeTrainerNode\x12).sishu.trainer.v1.ProbeTrainerNodeRequest\x1a*.sishu.trainer.v1.ProbeTrainerNodeResponseBA\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,16 +34,26 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sishu.trainer.v1.trainer_no
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\024dev.sishu.trainer.v1P\001Z\'sishu.dev/go/sishu/trainer/v1;trainerv1'
+  _globals['_LISTTRAINERNODESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTTRAINERNODESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTTRAINERNODESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTTRAINERNODESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_TRAINERNODESERVICE'].methods_by_name['GetTrainerNode']._loaded_options = None
   _globals['_TRAINERNODESERVICE'].methods_by_name['GetTrainerNode']._serialized_options = b'\220\002\001'
-  _globals['_GETTRAINERNODEREQUEST']._serialized_start=102
-  _globals['_GETTRAINERNODEREQUEST']._serialized_end=125
-  _globals['_GETTRAINERNODERESPONSE']._serialized_start=127
-  _globals['_GETTRAINERNODERESPONSE']._serialized_end=204
-  _globals['_PROBETRAINERNODEREQUEST']._serialized_start=206
-  _globals['_PROBETRAINERNODEREQUEST']._serialized_end=231
-  _globals['_PROBETRAINERNODERESPONSE']._serialized_start=233
-  _globals['_PROBETRAINERNODERESPONSE']._serialized_end=303
-  _globals['_TRAINERNODESERVICE']._serialized_start=306
-  _globals['_TRAINERNODESERVICE']._serialized_end=539
+  _globals['_TRAINERNODESERVICE'].methods_by_name['ListTrainerNodes']._loaded_options = None
+  _globals['_TRAINERNODESERVICE'].methods_by_name['ListTrainerNodes']._serialized_options = b'\220\002\001'
+  _globals['_GETTRAINERNODEREQUEST']._serialized_start=131
+  _globals['_GETTRAINERNODEREQUEST']._serialized_end=154
+  _globals['_GETTRAINERNODERESPONSE']._serialized_start=156
+  _globals['_GETTRAINERNODERESPONSE']._serialized_end=233
+  _globals['_LISTTRAINERNODESREQUEST']._serialized_start=235
+  _globals['_LISTTRAINERNODESREQUEST']._serialized_end=318
+  _globals['_LISTTRAINERNODESRESPONSE']._serialized_start=320
+  _globals['_LISTTRAINERNODESRESPONSE']._serialized_end=425
+  _globals['_PROBETRAINERNODEREQUEST']._serialized_start=427
+  _globals['_PROBETRAINERNODEREQUEST']._serialized_end=452
+  _globals['_PROBETRAINERNODERESPONSE']._serialized_start=454
+  _globals['_PROBETRAINERNODERESPONSE']._serialized_end=524
+  _globals['_TRAINERNODESERVICE']._serialized_start=527
+  _globals['_TRAINERNODESERVICE']._serialized_end=872
 # @@protoc_insertion_point(module_scope)

@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from sishu.trainer.v1 import trainer_node_pb2 as _trainer_node_pb2
 import builtins as _builtins
 import sys
@@ -57,6 +59,60 @@ class GetTrainerNodeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetTrainerNodeResponse: _TypeAlias = GetTrainerNodeResponse  # noqa: Y015
+
+@_typing.final
+class ListTrainerNodesRequest(_message.Message):
+    """ListTrainerNodesRequest pages machines."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """OPTIONAL. Largest number of machines to return; 0 means 100; larger than 1000 is read as 1000."""
+    page_token: _builtins.str
+    """OPTIONAL. `next_page_token` of the page before."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrainerNodesRequest: _TypeAlias = ListTrainerNodesRequest  # noqa: Y015
+
+@_typing.final
+class ListTrainerNodesResponse(_message.Message):
+    """ListTrainerNodesResponse is a page of machines."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRAINER_NODES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def trainer_nodes(self) -> _containers.RepeatedCompositeFieldContainer[_trainer_node_pb2.TrainerNode]:
+        """The machines by name."""
+
+    def __init__(
+        self,
+        *,
+        trainer_nodes: _abc.Iterable[_trainer_node_pb2.TrainerNode] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "trainer_nodes", b"trainer_nodes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrainerNodesResponse: _TypeAlias = ListTrainerNodesResponse  # noqa: Y015
 
 @_typing.final
 class ProbeTrainerNodeRequest(_message.Message):

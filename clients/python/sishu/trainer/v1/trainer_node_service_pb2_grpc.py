@@ -40,6 +40,11 @@ class TrainerNodeServiceStub:
                 request_serializer=sishu_dot_trainer_dot_v1_dot_trainer__node__service__pb2.GetTrainerNodeRequest.SerializeToString,
                 response_deserializer=sishu_dot_trainer_dot_v1_dot_trainer__node__service__pb2.GetTrainerNodeResponse.FromString,
                 _registered_method=True)
+        self.ListTrainerNodes = channel.unary_unary(
+                '/sishu.trainer.v1.TrainerNodeService/ListTrainerNodes',
+                request_serializer=sishu_dot_trainer_dot_v1_dot_trainer__node__service__pb2.ListTrainerNodesRequest.SerializeToString,
+                response_deserializer=sishu_dot_trainer_dot_v1_dot_trainer__node__service__pb2.ListTrainerNodesResponse.FromString,
+                _registered_method=True)
         self.ProbeTrainerNode = channel.unary_unary(
                 '/sishu.trainer.v1.TrainerNodeService/ProbeTrainerNode',
                 request_serializer=sishu_dot_trainer_dot_v1_dot_trainer__node__service__pb2.ProbeTrainerNodeRequest.SerializeToString,
@@ -53,6 +58,13 @@ class TrainerNodeServiceServicer:
 
     def GetTrainerNode(self, request, context):
         """GetTrainerNode returns what the accelerators said last; it does not wait for them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTrainerNodes(self, request, context):
+        """ListTrainerNodes returns the machines that train by name, as their workers told of them some seconds ago; one that was silent for a day is gone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,6 +84,11 @@ def add_TrainerNodeServiceServicer_to_server(servicer, server):
                     servicer.GetTrainerNode,
                     request_deserializer=sishu_dot_trainer_dot_v1_dot_trainer__node__service__pb2.GetTrainerNodeRequest.FromString,
                     response_serializer=sishu_dot_trainer_dot_v1_dot_trainer__node__service__pb2.GetTrainerNodeResponse.SerializeToString,
+            ),
+            'ListTrainerNodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTrainerNodes,
+                    request_deserializer=sishu_dot_trainer_dot_v1_dot_trainer__node__service__pb2.ListTrainerNodesRequest.FromString,
+                    response_serializer=sishu_dot_trainer_dot_v1_dot_trainer__node__service__pb2.ListTrainerNodesResponse.SerializeToString,
             ),
             'ProbeTrainerNode': grpc.unary_unary_rpc_method_handler(
                     servicer.ProbeTrainerNode,
@@ -107,6 +124,33 @@ class TrainerNodeService:
             '/sishu.trainer.v1.TrainerNodeService/GetTrainerNode',
             sishu_dot_trainer_dot_v1_dot_trainer__node__service__pb2.GetTrainerNodeRequest.SerializeToString,
             sishu_dot_trainer_dot_v1_dot_trainer__node__service__pb2.GetTrainerNodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTrainerNodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.trainer.v1.TrainerNodeService/ListTrainerNodes',
+            sishu_dot_trainer_dot_v1_dot_trainer__node__service__pb2.ListTrainerNodesRequest.SerializeToString,
+            sishu_dot_trainer_dot_v1_dot_trainer__node__service__pb2.ListTrainerNodesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,8 @@ class TrainerNodeServiceStub:
     def __new__(cls, channel: _aio.Channel) -> TrainerNodeServiceAsyncStub: ...
     GetTrainerNode: _grpc.UnaryUnaryMultiCallable[_trainer_node_service_pb2.GetTrainerNodeRequest, _trainer_node_service_pb2.GetTrainerNodeResponse]
     """GetTrainerNode returns what the accelerators said last; it does not wait for them."""
+    ListTrainerNodes: _grpc.UnaryUnaryMultiCallable[_trainer_node_service_pb2.ListTrainerNodesRequest, _trainer_node_service_pb2.ListTrainerNodesResponse]
+    """ListTrainerNodes returns the machines that train by name, as their workers told of them some seconds ago; one that was silent for a day is gone."""
     ProbeTrainerNode: _grpc.UnaryUnaryMultiCallable[_trainer_node_service_pb2.ProbeTrainerNodeRequest, _trainer_node_service_pb2.ProbeTrainerNodeResponse]
     """ProbeTrainerNode tries what the engine's Python and the devices can do, which takes from some seconds to four minutes; give it that deadline. While a run has a device of the machine, none is used. One probe goes on at a time."""
 
@@ -45,6 +47,8 @@ class TrainerNodeServiceAsyncStub(TrainerNodeServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetTrainerNode: _aio.UnaryUnaryMultiCallable[_trainer_node_service_pb2.GetTrainerNodeRequest, _trainer_node_service_pb2.GetTrainerNodeResponse]  # type: ignore[assignment]
     """GetTrainerNode returns what the accelerators said last; it does not wait for them."""
+    ListTrainerNodes: _aio.UnaryUnaryMultiCallable[_trainer_node_service_pb2.ListTrainerNodesRequest, _trainer_node_service_pb2.ListTrainerNodesResponse]  # type: ignore[assignment]
+    """ListTrainerNodes returns the machines that train by name, as their workers told of them some seconds ago; one that was silent for a day is gone."""
     ProbeTrainerNode: _aio.UnaryUnaryMultiCallable[_trainer_node_service_pb2.ProbeTrainerNodeRequest, _trainer_node_service_pb2.ProbeTrainerNodeResponse]  # type: ignore[assignment]
     """ProbeTrainerNode tries what the engine's Python and the devices can do, which takes from some seconds to four minutes; give it that deadline. While a run has a device of the machine, none is used. One probe goes on at a time."""
 
@@ -58,6 +62,14 @@ class TrainerNodeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_trainer_node_service_pb2.GetTrainerNodeResponse, _abc.Awaitable[_trainer_node_service_pb2.GetTrainerNodeResponse]]:
         """GetTrainerNode returns what the accelerators said last; it does not wait for them."""
+
+    @_abc_1.abstractmethod
+    def ListTrainerNodes(
+        self,
+        request: _trainer_node_service_pb2.ListTrainerNodesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trainer_node_service_pb2.ListTrainerNodesResponse, _abc.Awaitable[_trainer_node_service_pb2.ListTrainerNodesResponse]]:
+        """ListTrainerNodes returns the machines that train by name, as their workers told of them some seconds ago; one that was silent for a day is gone."""
 
     @_abc_1.abstractmethod
     def ProbeTrainerNode(
