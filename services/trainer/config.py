@@ -24,10 +24,12 @@ class TrainerConfig:
     means all."""
     memory_bytes: int = setting("SISHU_TRAINER_MEMORY_BYTES", 0, least=0)
     """Most memory of the machine that the processes of an engine may have together; 0 sets no limit."""
+    hold_seconds: float = setting("SISHU_TRAINER_HOLD_SECONDS", 259_200.0, least=0)
+    """How long free devices are held for a run that needs several and finds too few; 0 holds none."""
     peak_flops: float = setting("SISHU_TRAINER_PEAK_FLOPS", 0.0, least=0)
     """Most bf16 operations a second of one device, for MFU and HFU; 0 takes what is published of its kind."""
     sample_seconds: float = setting("SISHU_TRAINER_SAMPLE_SECONDS", 5.0, least=0.5)
-    """Seconds between two looks at the accelerators by hy-smi, rocm-smi or nvidia-smi."""
+    """Seconds between two looks at the accelerators by hy-smi, rocm-smi, nvidia-smi or NVML."""
     accelerator: str = setting("SISHU_TRAINER_ACCELERATOR", "")
     """Name of the devices that runs will have, such as `K100-AI`, for estimates and for refusing a run when
     it is created; empty leaves that to the worker, which looks at its own."""

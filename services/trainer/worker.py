@@ -137,7 +137,7 @@ class TrainWorker:
         lease = Lease(self._store.pool, self._worker.claimant, run.id)
         ids = [device.id for device in devices]
         if count > len(ids) or not await lease.take(ids, count):
-            raise await self._taken(item, ids, count)
+            raise await self._taken(item, lease, ids, count)
         self._metrics.began(run)
         state, closed = "pending", False
         try:
@@ -164,22 +164,19 @@ class TrainWorker:
     def _work(self, run: TrainingRun) -> Path:
         return self._home / "runs" / run.id
 
-    async def _taken(self, item: Item, ids: Sequence[str], count: int) -> Exception:
+    async def _taken(self, item: Item, lease: Lease, ids: Sequence[str], count: int) -> Exception:
         """What to raise when there is no lease: devices have other runs, or the run another worker."""
         if not await self._store.set_waiting(item.resource_id):
             return ItemClosed()
         if count > len(ids):
+            await lease.keep_wait()
             most = await self._worker.workers.most_devices()
             words = (
                 f"waiting for a worker with {count} devices: the largest has {most}, the one that was asked "
                 f"has {len(ids)}"
             )
         else:
-            host = self._worker.claimant.host
-            few = (
-                f"{ids[0]} on {host} is taken" if len(ids) == 1 else f"fewer than {count} on {host} are free"
-            )
-            words = f"waiting for a device: {few}"
+            words = f"waiting for a device: {lease.shortage or 'another worker had the run until now'}"
         return Unavailable("DEVICES_BUSY", words)
 
     async def _hold(self, item: Item, run: TrainingRun, lease: Lease, lost: asyncio.Event) -> None:

@@ -80,6 +80,60 @@ async def test_a_device_is_of_one_run_and_a_run_of_one_worker(store: Store) -> N
     assert not await wide.release()
 
 
+async def test_what_becomes_free_is_held_for_the_run_that_needs_several(store: Store) -> None:
+    first, wide, narrow = [await new_run(store, devices=count) for count in (1, 3, 1)]
+    busy, late = lease_of(store, first.id), lease_of(store, narrow.id)
+    assert await busy.take(CARDS[:3], 2)
+    waiting = lease_of(store, wide.id)
+    assert not await waiting.take(CARDS[:3], 3)
+    assert "3 devices are needed on node, 1 free; what becomes free is held" in str(waiting.shortage)
+    assert not await late.take(CARDS[:3], 1)
+    assert str(late.shortage).endswith(f"1 for run {wide.id}")
+    # Not what it may not have, nor a device of another machine.
+    assert await late.take(CARDS, 1)
+    assert late.devices == CARDS[3:]
+    elsewhere = lease_of(store, host="other node")
+    assert await elsewhere.take(CARDS, 4)
+    # A worker that was silent for a while takes back what it had, whoever waits.
+    await store.pool.execute("DELETE FROM run_leases WHERE run_id = $1", late.run_id)
+    late.devices = CARDS[2:3]
+    assert await late.renew()
+    await late.release()
+    # A run that rests holds nothing.
+    await store.jobs.pause(wide.job.id)
+    assert await late.take(CARDS[:3], 1)
+    await late.release()
+    await store.jobs.resume(wide.job.id)
+    await busy.release()
+    assert not await lease_of(store).take(CARDS[:3], 1)
+    assert await waiting.take(CARDS[:3], 3)
+    await waiting.release()
+    assert await late.take(CARDS[:3], 3)
+
+
+async def test_devices_are_held_where_a_run_waited_first_and_not_for_ever(store: Store) -> None:
+    wide = await new_run(store, devices=2)
+    for host in ("node", "other node"):
+        assert await lease_of(store, host=host).take(CARDS[:1], 1)
+    await Workers(store.pool, 30.0).beat(NewWorker(new_id(), "node", 7, [], 9, "0.1"))
+    for host in ("node", "other node"):
+        waiting = lease_of(store, wide.id, host=host)
+        assert not await waiting.take(CARDS[:2], 2)
+    assert waiting.shortage is not None and waiting.shortage.until is None
+    assert not await lease_of(store).take(CARDS[:2], 1)
+    assert await lease_of(store, host="other node").take(CARDS[:2], 1)
+    impatient = Lease(store.pool, Claimant(new_id(), "node", 30.0, hold_seconds=0.0), new_id())
+    assert await impatient.take(CARDS[:2], 1)
+    await impatient.release()
+    # Nobody has asked for it for long: it is forgotten there.
+    await store.pool.execute("UPDATE device_waits SET asked_time = now() - interval '1 hour'")
+    late = lease_of(store)
+    assert await late.take(CARDS[:2], 1)
+    await late.release()
+    await waiting.keep_wait()
+    assert not await lease_of(store).take(CARDS[:2], 1)
+
+
 @pytest.mark.full
 async def test_a_silent_worker_loses_run_and_devices_and_takes_back_what_is_free(store: Store) -> None:
     silent = lease_of(store, seconds=0.2)

@@ -258,9 +258,7 @@ class RegistryWorker:
         devices = await self._worker.devices()
         lease = Lease(self._store.pool, self._worker.claimant, item.resource_id)
         if not await lease.take([device.id for device in devices], 1):
-            raise Unavailable(
-                "DEVICES_BUSY", f"waiting for a device: none on {self._worker.claimant.host} is free"
-            )
+            raise Unavailable("DEVICES_BUSY", f"waiting for a device: {lease.shortage or 'none is free'}")
         try:
             async with renewed(lease):
                 yield environment([device for device in devices if device.id in lease.devices])

@@ -31,3 +31,40 @@ DELETE FROM device_leases USING run_leases AS lease WHERE lease.run_id = device_
 
 -- name: release_lease
 DELETE FROM run_leases WHERE holder = $1 RETURNING holder
+
+-- name: list_taken
+SELECT device FROM device_leases WHERE host = $1
+
+-- name: list_waits
+-- Of runs that wait still, were refused within the last $2 seconds, and have not waited for longer than $3.
+SELECT wait.run_id, wait.devices, wait.count, wait.since
+FROM device_waits AS wait
+JOIN training_runs AS run ON run.id = wait.run_id
+JOIN jobs ON jobs.id = run.job_id
+WHERE wait.host = $1
+  AND jobs.state IN ('pending', 'running')
+  AND wait.asked_time > now() - make_interval(secs => $2)
+  AND wait.since > now() - make_interval(secs => $3)
+  AND NOT EXISTS (SELECT FROM run_leases WHERE run_leases.run_id = wait.run_id)
+
+-- name: upsert_wait
+-- A run waits on one machine: the first that refused it, for as long as a worker there lives ($5: silence of one that does
+-- not). A merge is no run, and waits for one device only. A wait of which nothing was heard for $6 seconds begins anew.
+INSERT INTO device_waits AS wait (run_id, host, devices, count)
+SELECT id, $2, $3, $4 FROM training_runs WHERE id = $1
+ON CONFLICT (run_id) DO UPDATE
+SET (host, devices) = (
+        SELECT CASE WHEN stays THEN wait.host ELSE EXCLUDED.host END,
+               CASE WHEN stays AND wait.host <> EXCLUDED.host THEN wait.devices ELSE EXCLUDED.devices END
+        FROM (SELECT EXISTS (SELECT FROM workers WHERE workers.host = wait.host
+                             AND heartbeat_time > now() - make_interval(secs => $5)) AS stays) AS worker),
+    count = EXCLUDED.count,
+    since = CASE WHEN wait.asked_time > now() - make_interval(secs => $6) THEN wait.since ELSE now() END,
+    asked_time = now()
+RETURNING host, since
+
+-- name: drop_wait
+DELETE FROM device_waits WHERE run_id = $1
+
+-- name: keep_wait
+UPDATE device_waits SET asked_time = now() WHERE run_id = $1

@@ -35,7 +35,7 @@ class ThisWorker:
         self, workers: Workers, config: TrainerConfig, heartbeat_seconds: float, code_version: str
     ) -> None:
         self.workers = workers
-        self.claimant = Claimant(new_id(), socket.gethostname(), heartbeat_seconds)
+        self.claimant = Claimant(new_id(), socket.gethostname(), heartbeat_seconds, config.hold_seconds)
         self.config = config
         self._code_version = code_version
         self._devices: tuple[Device, ...] | None = None
