@@ -7,6 +7,7 @@ MODEL_TEXTS: dict[str, tuple[str, str]] = {
         "Download the files of a model, with its card; as GGUF for llama.cpp and Ollama where asked.",
         "下载模型的文件及其模型卡；也可导出为 GGUF，供 llama.cpp 和 Ollama 使用。",
     ),
+    "model_export_out": ("Folder that the files go to.", "存放这些文件的文件夹。"),
     "model_format": (
         "hf: the folder that transformers reads; gguf: a GGUF file with a Modelfile.",
         "hf 为 transformers 的文件夹； gguf 为 GGUF 文件和 Modelfile。",

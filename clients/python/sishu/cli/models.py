@@ -84,7 +84,7 @@ async def made(model: Model, client: Client, wait: bool) -> Model:
 
 def export_model(
     model: ModelArgument,
-    out: Annotated[Path, typer.Option(help=say("learn_out"))] = Path("model"),
+    out: Annotated[Path, typer.Option(help=say("model_export_out"))] = Path("model"),
     form: Annotated[str, typer.Option("--format", metavar="hf|gguf", help=say("model_format"))] = "hf",
     kind: Annotated[str, typer.Option("--type", help=say("model_type"))] = "f16",
 ) -> None:
