@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
+from sishu.cli.argument_failures import halves_in_words
 from sishu.cli.failures import in_words
 from sishu.cli.output import ERRORS
 from sishu.client import Client
@@ -58,7 +59,7 @@ async def translated(
         return told
     for one in told.errors:
         where = f"{path}:{one.line}" if one.line else str(path)
-        words = in_words(one.reason, one.message, one.metadata)
+        words = in_words(one.reason, one.message, halves_in_words(one.metadata))
         ERRORS.print(f"{where}: {words}", markup=False, highlight=False, soft_wrap=True)
     count = str(len(told.errors))
     raise ApiError(
