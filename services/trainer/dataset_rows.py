@@ -16,16 +16,16 @@ from sishu.client import Client
 from sishu.common.v1 import object_pb2
 from sishu.dataset.v1 import dataset_service_pb2 as pb
 from sishu.dataset.v1 import dataset_version_pb2
-from sishu.dataset.v1.export_pb2 import EXPORT_REASONING_NONE, ExportOptions
+from sishu.dataset.v1.export_pb2 import ExportOptions
 from sishu.dataset.v1.export_service_pb2 import GetExportFilesRequest
 from sishu.learn.exports import export_of
 
 SPLIT = "train"
 ROWS = "train.jsonl"
 """The file of an export that holds them."""
-SHAPES = {"sft": "messages_jsonl", "cpt": "pretraining", "kto": "kto_trl"}
+SHAPES = {"sft": "messages_jsonl", "cpt": "pretraining", "kto": "judgements_jsonl"}
 """What the engine reads, by objective; the others read pairs."""
-PAIRS = "dpo_trl"
+PAIRS = "preferences_jsonl"
 HELD_OUT_SPLIT = "validation"
 HELD_OUT = "validation.jsonl"
 """The file of its rows to measure on."""
@@ -93,9 +93,6 @@ async def fetch_rows(client: Client, version_id: str, objective: str, path: Path
     """
     splits = [dataset_version_pb2.DATASET_SPLIT_TRAIN, dataset_version_pb2.DATASET_SPLIT_VALIDATION]
     wanted = ExportOptions(shape=SHAPES.get(objective, PAIRS), splits=splits)
-    if objective not in SHAPES or objective == "kto":
-        # Usual with these shapes is a field of its own, which the engine does not know.
-        wanted.reasoning = EXPORT_REASONING_NONE
     export = await export_of(client, version_id, wanted)
     request = GetExportFilesRequest(id=export.id)
     files = {one.name: one for one in (await client.exports.GetExportFiles(request)).files}

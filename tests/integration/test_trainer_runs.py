@@ -265,7 +265,7 @@ async def test_a_run_learns_preferences(school: School, start_trainer: StartTrai
         }
         for row in rows_about(8)
     ]
-    school.datasets.shape, school.datasets.data = "dpo_trl", bytes_of(rows)
+    school.datasets.shape, school.datasets.data = "preferences_jsonl", bytes_of(rows)
     run = await school.create_run(base, objective="dpo", use_dora=True, loraplus_ratio=4, learning_rate=1e-3)
     run = await school.run_in(run.id, SUCCEEDED)
     first, *_, last = await school.steps(run.id)

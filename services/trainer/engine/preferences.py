@@ -1,7 +1,7 @@
 """From rows of preferences to token ids: pairs of a better and a worse answer, or single judged answers.
 
-The rows are those of TRL, and of the dataset room's shapes `dpo_trl` and `kto_trl`. Only the answer is
-learned, never the turns before it.
+The rows are those of TRL, with an id if they have one: the dataset room's shapes `preferences_jsonl` and
+`judgements_jsonl`. Only the answer is learned, never the turns before it.
 """
 
 from __future__ import annotations

@@ -8,7 +8,11 @@ from services.dataset.exports.shapes.alpaca import Alpaca
 from services.dataset.exports.shapes.chatml import Chatml
 from services.dataset.exports.shapes.custom import Custom
 from services.dataset.exports.shapes.kto import KtoLlamaFactory, KtoLlamaFactorySharegpt, KtoTrl
-from services.dataset.exports.shapes.messages_jsonl import MessagesJsonl
+from services.dataset.exports.shapes.messages_jsonl import (
+    JudgementsJsonl,
+    MessagesJsonl,
+    PreferencesJsonl,
+)
 from services.dataset.exports.shapes.multilingual_thinking import MultilingualThinking
 from services.dataset.exports.shapes.openai import Openai
 from services.dataset.exports.shapes.preferences import (
@@ -47,6 +51,8 @@ SHAPES: Mapping[str, type[Shape]] = {
         PretrainingSwift,
         Pretraining,
         MessagesJsonl,
+        PreferencesJsonl,
+        JudgementsJsonl,
         Structured,
         Custom,
     )

@@ -202,11 +202,13 @@ def test_a_row_that_is_none_is_refused(
 def test_a_pair_of_which_one_answer_is_too_long_is_left_out(tmp_path: Path, tokenizer: Any) -> None:
     path = tmp_path / "rows.jsonl"
     rows = [
-        {"prompt": asked(1), "chosen": said("Yes. " * count), "rejected": said("No.")} for count in (1, 200)
+        {"id": f"pair-{count}", "prompt": asked(1), "chosen": said("Yes. " * count), "rejected": said("No.")}
+        for count in (1, 200)
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     kept, dropped = read_pairs(path, tokenizer, 100)
     assert [row.outcome for row in (kept, dropped)] == [data.KEPT, data.DROPPED]
+    assert [row.row_id for row in (kept, dropped)] == ["pair-1", "pair-200"]
     (item,) = kept.items
     assert [len(one.spans) for one in item.sequences] == [1, 1]
     assert item.line == 1

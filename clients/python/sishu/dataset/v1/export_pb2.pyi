@@ -323,7 +323,8 @@ class ExportOptions(_message.Message):
     """OPTIONAL. What a row looks like: `alpaca`, `sharegpt`, `sharegpt_messages`, `openai`, `chatml`, `multilingual_thinking`,
     `dpo_llama_factory`, `dpo_llama_factory_sharegpt`, `dpo_trl`, `dpo_trl_plain`, `dpo_axolotl`, `dpo_ms_swift`,
     `kto_llama_factory`, `kto_llama_factory_sharegpt`, `kto_trl`, `kto_ms_swift`, `pretraining`, `pretraining_ms_swift`,
-    `messages_jsonl` (what our trainer reads), `structured` (all kinds, all columns) or `custom`.
+    `messages_jsonl`, `preferences_jsonl`, `judgements_jsonl` (what our trainer reads), `structured` (all kinds, all columns) or
+    `custom`.
     """
     bundle: _builtins.str
     """OPTIONAL. A folder for a program, with the files and configurations that it reads: `llama_factory`, `hugging_face`, `trl`,
