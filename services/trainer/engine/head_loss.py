@@ -7,6 +7,7 @@ is the gradient of the hidden states (as in Liger Kernel, arXiv 2410.10989), and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -79,20 +80,35 @@ def token_cross_entropy(
 
 
 def learned_cross_entropy(
-    hidden: torch.Tensor, head: nn.Module, targets: torch.Tensor, chunk: int, end: HeadEnd = PLAIN
+    hidden: torch.Tensor,
+    head: nn.Module,
+    targets: torch.Tensor,
+    chunk: int,
+    end: HeadEnd = PLAIN,
+    agreed: Callable[[int], int] = int,
 ) -> torch.Tensor:
     """The same through a head that learns, or that is no plain linear layer, fp32 [positions].
 
     The gradient of its weights needs each position's share of the loss, which is known in the backward pass
     only: there a chunk's logits are computed once more.
+
+    Args:
+        hidden: see `summed_cross_entropy`; the next two as well.
+        head: what gives logits.
+        targets: token ids.
+        chunk: most positions whose logits exist at the same time.
+        end: what the model does after the head.
+        agreed: how often all processes call the head, of how often this one needs to; a head that is divided
+            among them is fetched by all at each call.
     """
 
     def part(states: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
         return nn.functional.cross_entropy(end(head(states)).float(), wanted, reduction="none")
 
-    if len(targets) <= chunk:
+    count = agreed(max(1, -(-len(targets) // chunk)))
+    if count == 1:
         return part(hidden, targets)
-    parts = zip(torch.split(hidden, chunk), torch.split(targets, chunk), strict=True)
+    parts = zip(torch.tensor_split(hidden, count), torch.tensor_split(targets, count), strict=True)
     found = [checkpoint(part, *each, use_reentrant=False, preserve_rng_state=False) for each in parts]
     return torch.cat(found)
 

@@ -14,7 +14,6 @@ from torch.nn import functional
 
 from services.trainer.engine import pissa
 from services.trainer.engine.errors import BaseModelError
-from services.trainer.engine.parallel import group
 from services.trainer.engine.spec import ALL_LINEAR, TrainSpec
 
 ADAPTER = "default"
@@ -44,8 +43,7 @@ def add_adapters(causal: Any, spec: TrainSpec, *, lean: bool = True) -> PeftMode
     if lean:
         use_lean_forward(model)
     if spec.lora_init == "pissa":
-        # The first writes the beginning, with which the others begin.
-        group.first_then_others(lambda: pissa.begin(model, spec.output_dir))
+        pissa.begin(model, spec.output_dir)
         # A resume, which finds the beginning in a file, must draw the same numbers from here on.
         torch.manual_seed(spec.seed)
     return model

@@ -31,7 +31,8 @@ from services.trainer.engine.head_probe import head_end_of
 from services.trainer.engine.micro_batches import Batch, pack, pad
 from services.trainer.engine.neftune import Noise
 from services.trainer.engine.packed_models import Packing, apart, packing_of
-from services.trainer.engine.parallel import place
+from services.trainer.engine.parallel import group, place
+from services.trainer.engine.parallel.divided import is_divided
 from services.trainer.engine.prefixes import draws_at_random
 from services.trainer.engine.spec import TrainSpec
 
@@ -126,7 +127,10 @@ class TrainableModel:
         head = self.causal.get_output_embeddings()
         if is_frozen_linear(head):
             return token_cross_entropy(hidden, head, batch.targets, self.logits_positions, self.head_end)
-        return learned_cross_entropy(hidden, head, batch.targets, self.logits_positions, self.head_end)
+        agreed = group.most if any(map(is_divided, head.parameters())) else int
+        return learned_cross_entropy(
+            hidden, head, batch.targets, self.logits_positions, self.head_end, agreed
+        )
 
     def collate(self, samples: Sequence[Sample], pad_id: int, device: torch.device | None = None) -> Batch:
         """Lay samples out as a micro batch of the kind that this model takes, on its device or another."""

@@ -16,11 +16,12 @@ import torch
 
 from services.trainer.engine import optimizers
 from services.trainer.engine.loss_scale import LossScale
+from services.trainer.engine.parallel.divided import dimensions
 from services.trainer.engine.spec import TrainSpec
 
 
 @dataclass(frozen=True)
-class _Group:
+class Group:
     """Weights of one rate and one decay."""
 
     parameters: list[torch.nn.Parameter]
@@ -42,7 +43,7 @@ class AdapterOptimizer:
         Raises OptimizerError where the spec's optimizer cannot be had.
         """
         self._max_norm = spec.max_grad_norm
-        groups = _grouped(parameters, fast, spec)
+        groups = grouped(parameters, fast, spec)
         ordered = [each for group in groups for each in group.parameters]
         self._weights = torch.cat([each.detach().flatten() for each in ordered])
         self._gradients = torch.zeros_like(self._weights)
@@ -58,7 +59,7 @@ class AdapterOptimizer:
         )
 
     def _torch_group(
-        self, group: _Group, places: dict[int, slice], spec: TrainSpec, *, by_matrix: bool
+        self, group: Group, places: dict[int, slice], spec: TrainSpec, *, by_matrix: bool
     ) -> dict[str, Any]:
         """A group as torch has it: its weights one by one in their shapes, or as one long row."""
         parts = [places[id(each)] for each in group.parameters]
@@ -185,9 +186,9 @@ def _take_over(
     return places
 
 
-def _grouped(
+def grouped(
     parameters: Sequence[torch.nn.Parameter], fast: Sequence[torch.nn.Parameter], spec: TrainSpec
-) -> list[_Group]:
+) -> list[Group]:
     """Weights by rate and decay, the fast ones last; norms and biases of a base do not decay."""
     quick = {id(each) for each in fast} if spec.loraplus_ratio != 1 else set()
     groups = []
@@ -196,8 +197,13 @@ def _grouped(
             found = [
                 each
                 for each in parameters
-                if (id(each) in quick) == is_quick and (spec.method == "lora" or each.ndim > 1) == decays
+                if (id(each) in quick) == is_quick
+                and (spec.method == "lora" or dimensions(each) > 1) == decays
             ]
             if found:
-                groups.append(_Group(found, spec.loraplus_ratio if is_quick else 1.0, decays))
+                groups.append(Group(found, spec.loraplus_ratio if is_quick else 1.0, decays))
     return groups
+
+
+def _decays(weights: torch.nn.Parameter, method: str) -> bool:
+    return method == "lora" or dimensions(weights) > 1

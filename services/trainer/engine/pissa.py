@@ -17,6 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from services.trainer.engine.files import sync
+from services.trainer.engine.parallel import group, place
+from services.trainer.engine.parallel.divided import fetched
 
 START_FILE = "pissa.safetensors"
 """In the run's folder: A0 and B0, for a resume to begin with the very same."""
@@ -30,24 +32,35 @@ _SPARE = 16
 def begin(model: nn.Module, folder: Path) -> None:
     """Move the main part of each adapted weight from the base into its adapter.
 
+    Every process must call it: the first looks for the main parts, the others are told.
+
     Args:
         model: with fresh adapters.
         folder: of the run; where it began before, it begins with the same.
     """
     path = folder / START_FILE
-    known = load_file(path) if path.is_file() else {}
+    known = load_file(path) if place.is_first() and path.is_file() else {}
     for name, layer in _layers(model):
-        weight = layer.base_layer.weight
-        a, b = layer.lora_A[_ADAPTER].weight, layer.lora_B[_ADAPTER].weight
-        scale = layer.scaling[_ADAPTER]
+        with fetched([layer.base_layer.weight], first_changes=True):
+            _begin_layer(name, layer, known)
+    if place.is_first():
+        _keep(known, path)
+
+
+def _begin_layer(name: str, layer: Any, known: dict[str, torch.Tensor]) -> None:
+    weight = layer.base_layer.weight
+    a, b = layer.lora_A[_ADAPTER].weight, layer.lora_B[_ADAPTER].weight
+    scale = layer.scaling[_ADAPTER]
+    if place.is_first():
         if f"{name}.A" not in known:
             known[f"{name}.A"], known[f"{name}.B"] = _main_part(weight, len(a), scale, a.dtype)
         a.copy_(known[f"{name}.A"])
         b.copy_(known[f"{name}.B"])
-        layer.register_buffer("start_A", a.detach().clone(), persistent=False)
-        layer.register_buffer("start_B", b.detach().clone(), persistent=False)
-        weight.copy_(weight.float() - scale * b.float() @ a.float())
-    _keep(known, path)
+    group.as_first(a)
+    group.as_first(b)
+    layer.register_buffer("start_A", a.detach().clone(), persistent=False)
+    layer.register_buffer("start_B", b.detach().clone(), persistent=False)
+    weight.copy_(weight.float() - scale * b.float() @ a.float())
 
 
 def is_begun(model: nn.Module) -> bool:

@@ -20,6 +20,7 @@ from services.trainer.engine.batching import Step
 from services.trainer.engine.errors import BadStepError, NonFiniteLossError, NothingLearnedError
 from services.trainer.engine.objectives import PREFERENCES
 from services.trainer.engine.parallel import group, place
+from services.trainer.engine.parallel.divided import part_of
 from services.trainer.engine.saving import load, save
 from services.trainer.engine.state import Run
 
@@ -76,7 +77,7 @@ def check_validation(step: int, loss: float) -> float:
 
 def save_sound(run: Run) -> None:
     """Write a checkpoint. Raises BadStepError where weights are no numbers: to that nobody should go back."""
-    if group.any_of(not all(bool(torch.isfinite(each).all()) for each in run.model.learned)):
+    if group.any_of(not all(bool(torch.isfinite(part_of(each)).all()) for each in run.model.learned)):
         step = run.totals.step
         raise NonFiniteLossError(
             f"step {step}: a weight is no number any more; lower learning_rate, use precision fp32 or set "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from services.trainer.engine.parallel import group, place, starting
 from services.trainer.engine.rendering import FILE as RENDERER
 from services.trainer.engine.state import Run
 from services.trainer.engine.validation import Best
-from services.trainer.engine.whole import write_model
+from services.trainer.engine.whole import copied, write_model
 
 ADAPTER, MODEL = "adapter", "model"
 """Folder of what the run gives: adapters, or a whole model."""
@@ -122,7 +122,7 @@ def _write(run: Run, target: Path) -> None:
     with group.filled_by_all(made, unfinished(target)) as folder:
         run.strategy.save(folder, draws)
         run.events.worked()
-        with run.strategy.whole():
+        with run.strategy.whole() if run.spec.method == "lora" else nullcontext():
             _describe(run, folder)
         run.events.worked()
 
@@ -144,27 +144,50 @@ def _describe(run: Run, folder: Path) -> None:
 
 def publish(run: Run) -> tuple[Path, int]:
     """Write what the run gives, as `publish` asks; returns its folder and the step that it is of."""
-    target = run.spec.output_dir / (ADAPTER if run.spec.method == "lora" else MODEL)
-    with run.strategy.whole():
-        return target, _publish(run, target) if place.is_first() else 0
+    best = _best_to_publish(run)
+    if run.spec.method == "lora":
+        target = run.spec.output_dir / ADAPTER
+        with run.strategy.whole():
+            if place.is_first():
+                _publish_adapter(run, target, best)
+    else:
+        target = run.spec.output_dir / MODEL
+        if best is not None:
+            # The steps are done: what the model has learned since then is in the last checkpoint.
+            run.strategy.load_weights(best)
+        weights = copied(run.model.causal)
+        if place.is_first():
+            _publish_model(run, target, weights)
+    return target, run.totals.step if best is None else run.totals.best.step
 
 
-def _publish(run: Run, target: Path) -> int:
-    is_adapter = run.spec.method == "lora"
-    best = best_folder(run, run.totals.best) if run.spec.publish == "best" else None
+def _best_to_publish(run: Run) -> Path | None:
+    """The checkpoint of the best step, where that is wanted, had, and sound."""
+    best = run.totals.best
+    if run.spec.publish != "best" or not group.of_first(lambda: best_folder(run, best) is not None):
+        return None
+    return checkpoint.checkpoint_path(run.checkpoints, best.step)
+
+
+def _publish_adapter(run: Run, target: Path, best: Path | None) -> None:
     with new_folder(target) as folder:
-        if not is_adapter:
-            if best is not None:
-                # The steps are done: what the model has learned since then is in the last checkpoint.
-                run.strategy.load_weights(best)
-            write_model(run.model.causal, run.spec.base_model, folder, run.spec.base_name)
-        elif best is None:
+        if best is None:
             write_adapter(run.model.adapted, folder, run.spec.base_name)
         else:
             copy_adapter(best, folder)
-        if run.identity["renderer"]:
-            record = json.dumps(run.identity["renderer"], indent=1, ensure_ascii=False)
-            (folder / RENDERER).write_text(record, encoding="utf-8")
-        lineage = {**run.identity, "base_model_name": run.spec.base_name, "versions": model.versions()}
-        (folder / "run.json").write_text(json.dumps(lineage, indent=1, ensure_ascii=False), encoding="utf-8")
-    return run.totals.step if best is None else run.totals.best.step
+        _record(run, folder)
+
+
+def _publish_model(run: Run, target: Path, weights: dict[str, torch.Tensor]) -> None:
+    with new_folder(target) as folder:
+        write_model(run.model.causal, weights, run.spec.base_model, folder, run.spec.base_name)
+        _record(run, folder)
+
+
+def _record(run: Run, folder: Path) -> None:
+    """Write beside what was learned how it is to be shown conversations, and where it comes from."""
+    if run.identity["renderer"]:
+        record = json.dumps(run.identity["renderer"], indent=1, ensure_ascii=False)
+        (folder / RENDERER).write_text(record, encoding="utf-8")
+    lineage = {**run.identity, "base_model_name": run.spec.base_name, "versions": model.versions()}
+    (folder / "run.json").write_text(json.dumps(lineage, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from services.trainer.engine.errors import BaseModelError
+from services.trainer.engine.parallel.divided import is_divided
 from services.trainer.engine.spec import TrainSpec
 
 
@@ -74,6 +75,9 @@ def _matching(parameters: dict[str, nn.Parameter], wanted: str, field: str) -> l
 def _make_alike(causal: nn.Module) -> None:
     """Give all that learns one number format: some models keep a few weights in another."""
     learned = [each for each in causal.parameters() if each.requires_grad]
+    if any(is_divided(each) for each in learned):
+        # DeepSpeed has given them one when it divided them.
+        return
     wanted = max(learned, key=lambda each: each.numel()).dtype
     for each in learned:
         each.data = each.data.to(wanted)

@@ -61,6 +61,11 @@ def least(value: int) -> int:
     return int(found)
 
 
+def most(value: int) -> int:
+    """The largest of the processes' numbers."""
+    return -least(-value)
+
+
 def any_of(value: bool) -> bool:
     """Whether it is so on any process."""
     return least(int(not value)) == 0
@@ -82,6 +87,14 @@ def gathered(tensor: torch.Tensor) -> list[torch.Tensor]:
     found = [torch.empty_like(mine) for _ in range(place.size())]
     distributed.all_gather(found, mine)
     return [each.cpu() for each in found]
+
+
+def as_first(tensor: torch.Tensor) -> None:
+    """Replace a tensor, on every process, by the first's."""
+    if _is_many():
+        sent = tensor.detach().to(device())
+        distributed.broadcast(sent, 0)
+        tensor.copy_(sent)
 
 
 def first_then_others(work: Callable[[], T]) -> T:

@@ -58,7 +58,7 @@ class Strategy(Protocol):
         """Continue from what `save` wrote; returns `extra`. The layout must be the same."""
 
     def load_weights(self, folder: Path) -> None:
-        """Take the learned weights of a checkpoint, and nothing else of it."""
+        """Take the learned weights of a checkpoint; every process must call it."""
 
     def whole(self) -> AbstractContextManager[None]:
         """Have all adapters whole in memory; every process must enter it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,10 @@ from torch import nn
 from services.trainer.engine import model
 from services.trainer.engine.batching import MicroBatch
 from services.trainer.engine.errors import DeviceError
+from services.trainer.engine.loss_scale import ScaleSpentError
 from services.trainer.engine.model import TrainableModel
-from services.trainer.engine.parallel import group, place
+from services.trainer.engine.parallel import group, place, zero_optimizer
+from services.trainer.engine.parallel.divided import fetched
 from services.trainer.engine.parallel.division import divide
 from services.trainer.engine.parallel.strategy import STATE
 from services.trainer.engine.parallel.zero_config import config_of, stage_of
@@ -47,21 +49,17 @@ def load(spec: TrainSpec, device: torch.device, precision: str) -> tuple[Trainab
     stage = stage_of(spec)
     divided = _hold_divided(config_of(spec, precision)) if stage == 3 else None
     trainable = model.load_model(spec, device, precision, divided=divided is not None)
-    slow, fast = _by_rate(trainable, spec)
-    optimizer = torch.optim.AdamW(
-        [{"params": each} for each in (slow, fast) if each], lr=0.0, weight_decay=spec.weight_decay
-    )
+    optimizer, ratios = zero_optimizer.make(trainable.learned, trainable.learned_fast, spec)
     inside = _Inside(trainable.adapted)
     exact = {name: each.clone() for name, each in inside.named_buffers() if each.is_floating_point()}
     engine, *_ = deepspeed.initialize(
         model=inside,
         optimizer=optimizer,
-        model_parameters=[*slow, *fast],
+        model_parameters=trainable.learned,
         config=config_of(spec, precision, model.count(trainable.learned)),
     )
     _give_back(inside, exact, device)
-    ratios = [ratio for ratio, each in ((1.0, slow), (spec.loraplus_ratio, fast)) if each]
-    zero = Zero(engine, stage, ratios, trainable.learned, divided)
+    zero = Zero(engine, stage, ratios, trainable.learned, scales=precision == "fp16", held=divided)
     trainable = replace(trainable, run=zero.run)
     return (model.probed(trainable, spec) if stage == 3 else trainable), zero
 
@@ -91,12 +89,6 @@ def _hold_divided(config: dict[str, Any]) -> object:
     return held
 
 
-def _by_rate(trainable: TrainableModel, spec: TrainSpec) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    fast = trainable.learned_fast if spec.loraplus_ratio != 1 else []
-    quick = {id(each) for each in fast}
-    return [each for each in trainable.learned if id(each) not in quick], fast
-
-
 def _give_back(inside: nn.Module, exact: dict[str, torch.Tensor], device: torch.device) -> None:
     """Undo what DeepSpeed does to buffers: it rounds the frequencies of positions to bf16."""
     for name, value in exact.items():
@@ -112,6 +104,7 @@ class Zero:
         stage: of ZeRO.
         ratios: of the rates of the optimizer's groups.
         learned: the trained weights.
+        scales: whether DeepSpeed scales the loss, for fp16.
         held: kept alive, see `_hold_divided`.
     """
 
@@ -123,15 +116,21 @@ class Zero:
         stage: int,
         ratios: Sequence[float],
         learned: Sequence[nn.Parameter],
+        *,
+        scales: bool = False,
         held: object = None,
     ) -> None:
         self.name = f"zero{stage}"
         self.layout = f"{self.name} on {place.size()} devices"
         self._engine = engine
-        self._stage = stage
         self._ratios = ratios
         self._learned = learned
+        self._scales = scales
         self._held = held
+        self._is_begun = False
+        if scales:
+            # At the least scale it would raise something that has no name; `overflowed` does by itself.
+            engine.optimizer.loss_scaler.raise_error_at_min_scale = False
 
     def run(self, work: Callable[[], torch.Tensor]) -> torch.Tensor:
         """Compute something with the model; weights that are elsewhere are fetched meanwhile."""
@@ -151,25 +150,57 @@ class Zero:
         """Add to the gradient; DeepSpeed takes the mean over the processes, and ours is a sum."""
         self._engine.set_gradient_accumulation_boundary(last)
         self._engine.backward(loss * place.size())
+        self._is_begun = True
 
-    def overflowed(self, loss: torch.Tensor) -> bool:  # noqa: ARG002
-        """No: fp16 does not go with ZeRO (`contradictions`)."""
-        return False
+    def overflowed(self, loss: torch.Tensor) -> bool:
+        """Look at all devices' gradients. Raises ScaleSpentError.
+
+        Where the step's loss itself is not finite, its scale is not at fault.
+        """
+        if not self._scales or not group.least(int(torch.isfinite(loss))):
+            return False
+        optimizer = self._engine.optimizer
+        if not self._has_overflow():
+            return False
+        before = optimizer.loss_scale
+        # Of a step that overflowed DeepSpeed forgets all, and halves the scale.
+        self._end_step()
+        if optimizer.loss_scale >= before:
+            raise ScaleSpentError
+        return True
+
+    def _has_overflow(self) -> bool:
+        """Whether a gradient is not finite; DeepSpeed's optimizer for fp32 sums of bf16 cannot tell."""
+        look = getattr(self._engine.optimizer, "has_overflow", None)
+        return look is not None and bool(look())
 
     def discard(self) -> None:
-        """Nothing to be done: no step is begun anew."""
+        """Forget the gradients of a step that was begun, by one in which the optimizer does nothing."""
+        if self._is_begun:
+            with zero_optimizer.resting(self._engine.optimizer.optimizer):
+                self._end_step()
+
+    def _end_step(self) -> None:
+        self._engine.step()
+        self._is_begun = False
 
     def step(self, figures: torch.Tensor, learning_rate: float) -> tuple[list[float], float]:
-        """Take the step, unless the loss is not finite, or is 0; the norm is known only afterwards."""
+        """Take the step, unless the loss or a gradient is not finite, or the loss is 0.
+
+        The norm is known only afterwards, so that a step without any gradient is taken.
+        """
         sums: list[float] = group.add_up(figures).tolist()
-        if not math.isfinite(sums[0]) or sums[0] == 0:
-            return sums, float("nan")
         optimizer = self._engine.optimizer
+        # Asked here, as DeepSpeed looks at it in some number formats only.
+        if not math.isfinite(sums[0]) or sums[0] == 0 or self._has_overflow():
+            self.discard()
+            return sums, 0.0 if sums[0] == 0 else float("nan")
         for parameters, ratio in zip(optimizer.param_groups, self._ratios, strict=True):
             parameters["lr"] = learning_rate * ratio
-        self._engine.step()
-        norm = float("nan") if getattr(optimizer, "overflow", False) else self._engine.get_global_grad_norm()
-        return sums, float(norm)
+        self._end_step()
+        norm = float(self._engine.get_global_grad_norm())
+        # Below 0 it says that it is no number.
+        return sums, norm if norm >= 0 else float("nan")
 
     def save(self, folder: Path, extra: dict[str, torch.Tensor]) -> None:
         """Each process writes its part of the state."""
@@ -192,9 +223,4 @@ class Zero:
 
     def whole(self) -> AbstractContextManager[None]:
         """Fetch the adapters."""
-        if self._stage < 3:
-            return nullcontext()
-        import deepspeed  # noqa: PLC0415
-
-        fetched: AbstractContextManager[None] = deepspeed.zero.GatheredParameters(list(self._learned))
-        return fetched
+        return fetched(self._learned)

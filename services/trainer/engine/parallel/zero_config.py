@@ -32,28 +32,12 @@ class Asked(Protocol):
         """JSON, or the path of a file that has it; empty means ours."""
 
     @property
-    def precision(self) -> str:
-        """Number format of weights and activations."""
-
-    @property
-    def method(self) -> str:
-        """Which weights learn."""
-
-    @property
     def optimizer(self) -> str:
         """The optimizer's name."""
 
     @property
     def quantization_bits(self) -> int:
         """Of the base's weights; 0 leaves them as they are."""
-
-    @property
-    def bad_step(self) -> str:
-        """What becomes of a step that came to nothing."""
-
-    @property
-    def lora_init(self) -> str:
-        """How adapters begin."""
 
     @property
     def use_dora(self) -> bool:
@@ -64,6 +48,15 @@ AUTO = "auto"
 _BATCHES = {"train_batch_size": None, "train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 1}
 """Names of the batch sizes, and what they are here; nothing where it follows from the others."""
 _NOT_OURS = ("optimizer", "scheduler", "amp", "pipeline", "tensor_parallel", "sequence_parallel_size")
+_LOSS_SCALE = {
+    "loss_scale": 0,
+    "initial_scale_power": 16,
+    "loss_scale_window": 1000,
+    # Each step that overflows is done again: with 1 each time at half the scale.
+    "hysteresis": 1,
+    "min_loss_scale": 1,
+}
+"""DeepSpeed's own loss scaling for fp16; 0 lets it follow the gradients."""
 _LARGEST_BUCKET = 500_000_000
 _SMALLEST_BUCKET = 1_000_000
 
@@ -76,24 +69,22 @@ def check(spec: Asked) -> None:
     if spec.cpu_offload and stage < 2:
         raise InvalidSpecError("cpu_offload: needs deepspeed_stage 2 or 3")
     if stage:
-        _check_with_zero(spec)
+        _check_with_zero(spec, stage)
+
+
+def _check_with_zero(spec: Asked, stage: int) -> None:
+    if spec.optimizer == "adafactor":
+        raise InvalidSpecError(
+            "optimizer: adafactor looks at rows and columns, and deepspeed_stage divides weights into flat "
+            "pieces; use adamw, adamw_8bit, sgd, rmsprop or adagrad"
+        )
     if stage == 3 and spec.use_dora:
         raise InvalidSpecError("use_dora: needs whole weights, which deepspeed_stage 3 divides; use stage 2")
-
-
-def _check_with_zero(spec: Asked) -> None:
-    for field, value, wanted in (
-        ("method", spec.method, "lora"),
-        ("optimizer", spec.optimizer, "adamw"),
-        ("quantization_bits", spec.quantization_bits, 0),
-        ("lora_init", spec.lora_init, "default"),
-        # Going back would need DeepSpeed to forget the gradients of a step that was begun.
-        ("bad_step", spec.bad_step, "stop"),
-    ):
-        if value != wanted:
-            raise InvalidSpecError(f"{field}: {value} does not go with deepspeed_stage; use {wanted}")
-    if spec.precision == "fp16":
-        raise InvalidSpecError("precision: fp16 does not go with deepspeed_stage; use bf16 or fp32")
+    if stage == 3 and spec.quantization_bits:
+        raise InvalidSpecError(
+            f"quantization_bits: {spec.quantization_bits} bits are packed by bitsandbytes, and cannot be "
+            "divided by deepspeed_stage 3; use stage 2, or 0"
+        )
 
 
 def stage_of(spec: Asked) -> int:
@@ -115,7 +106,7 @@ def config_of(spec: TrainSpec, precision: str, learned: int = 0) -> dict[str, An
 
     Args:
         spec: of a run with stage 1 to 3.
-        precision: `bf16` or `fp32`.
+        precision: `bf16`, `fp16` or `fp32`.
         learned: number of trained weights, where it is known already.
     """
     ours = _generated(spec, precision, learned)
@@ -124,6 +115,7 @@ def config_of(spec: TrainSpec, precision: str, learned: int = 0) -> dict[str, An
     given = _read(spec.deepspeed_config)
     _refuse(given, precision)
     merged = {**ours, **_filled(given, ours)}
+    merged["fp16"] = {**merged["fp16"], "hysteresis": _LOSS_SCALE["hysteresis"]}
     # It carries the loop's way of stepping, whatever the file says.
     return {**merged, **{name: size for name, size in _BATCHES.items() if size}, "steps_per_print": 2**31}
 
@@ -142,11 +134,12 @@ def _generated(spec: TrainSpec, precision: str, learned: int) -> dict[str, Any]:
         "allgather_bucket_size": bucket,
     }
     if stage == 3:
+        # Adapters stay whole on every device: gathered one by one they cost more time than memory.
+        stays = spec.lora_rank * widest if spec.method == "lora" else 0
         zero |= {
             "sub_group_size": 1_000_000_000,
             "stage3_prefetch_bucket_size": max(50_000_000, hidden * hidden),
-            # Adapters stay whole on every device: gathered one by one they cost more time than memory.
-            "stage3_param_persistence_threshold": max(10 * hidden, spec.lora_rank * widest),
+            "stage3_param_persistence_threshold": max(10 * hidden, stays),
             "stage3_max_live_parameters": 1_000_000_000,
             "stage3_max_reuse_distance": 1_000_000_000,
         }
@@ -159,9 +152,9 @@ def _generated(spec: TrainSpec, precision: str, learned: int) -> dict[str, Any]:
         "gradient_clipping": spec.max_grad_norm,
         "steps_per_print": 2**31,
         "bf16": {"enabled": precision == "bf16"},
-        "fp16": {"enabled": False},
+        "fp16": {"enabled": precision == "fp16", **_LOSS_SCALE},
         "zero_optimization": zero,
-        # The optimizer is torch's AdamW.
+        # The optimizer is the run's own.
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
     }

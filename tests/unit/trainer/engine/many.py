@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 import sys
@@ -13,6 +14,14 @@ from services.trainer.engine import loop  # noqa: F401  # so that no child has t
 from services.trainer.engine.run import run
 from services.trainer.engine.spec import TrainSpec
 from services.trainer.engine.stopping import StopSignal
+
+
+def read_deepspeed() -> None:
+    """Import DeepSpeed, which takes long, once for all processes; else each would."""
+    # As the engine does, for the same reasons.
+    os.environ["DS_ACCELERATOR"] = "cpu"
+    os.environ.setdefault("LOCAL_SIZE", "2")
+    importlib.import_module("deepspeed")
 
 
 def train_on(spec: TrainSpec, ranks: int) -> list[int]:

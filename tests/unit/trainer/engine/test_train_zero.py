@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from services.trainer.engine.merging import merge
 from services.trainer.engine.run import run
 from services.trainer.engine.stopping import StopSignal
-from tests.unit.trainer.engine.many import train_on
+from tests.unit.trainer.engine.many import read_deepspeed, train_on
 from tests.unit.trainer.engine.test_train_many import assert_same, curve
 from tests.unit.trainer.engine.tiny import MakeSpec, conversation, events_of, write_rows
 
@@ -36,6 +36,11 @@ pytestmark = [
     # DeepSpeed's own, and peft's about names that transformers is about to drop.
     pytest.mark.filterwarnings("ignore"),
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _deepspeed() -> None:
+    read_deepspeed()
 
 
 @pytest.mark.parametrize(

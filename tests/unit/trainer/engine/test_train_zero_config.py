@@ -41,6 +41,15 @@ def test_our_config_follows_the_spec(make_spec: MakeSpec) -> None:
     assert offloaded["offload_optimizer"]["device"] == offloaded["offload_param"]["device"] == "cpu"
 
 
+def test_fp16_is_scaled_by_deepspeed_which_halves_at_each_overflow(make_spec: MakeSpec) -> None:
+    theirs = {**THEIRS, "fp16": {"enabled": "auto", "hysteresis": 2, "initial_scale_power": 12}}
+    for changes in ({"deepspeed_stage": 2}, {"deepspeed_config": json.dumps(theirs)}):
+        config = config_of(make_spec(**changes), "fp16")
+        assert (config["bf16"]["enabled"], config["fp16"]["enabled"]) == (False, True)
+        assert config["fp16"]["hysteresis"] == 1
+    assert config["fp16"]["initial_scale_power"] == 12
+
+
 def test_adapters_stay_whole_at_stage_3(make_spec: MakeSpec) -> None:
     zero = config_of(make_spec(deepspeed_stage=3, lora_rank=16), "fp32")["zero_optimization"]
     assert zero["stage3_param_persistence_threshold"] >= 16 * 128
@@ -70,6 +79,8 @@ def test_a_config_of_the_users_own_is_taken_and_auto_is_filled_in(
         ({"cpu_offload": True}, "cpu_offload: needs deepspeed_stage 2 or 3"),
         ({"cpu_offload": True, "deepspeed_stage": 1}, "cpu_offload: needs"),
         ({"deepspeed_stage": 3, "use_dora": True}, "use_dora: needs whole weights"),
+        ({"deepspeed_stage": 3, "quantization_bits": 4}, "quantization_bits: 4 bits are packed"),
+        ({"deepspeed_stage": 1, "optimizer": "adafactor"}, "optimizer: adafactor looks at rows and columns"),
         ({"deepspeed_config": "{}", "cpu_offload": True}, "cpu_offload: not beside"),
         ({"deepspeed_config": json.dumps(THEIRS), "deepspeed_stage": 2}, "deepspeed_stage: is 2, but"),
         ({"deepspeed_config": "/nowhere.json"}, "deepspeed_config: /nowhere.json is not readable JSON"),
