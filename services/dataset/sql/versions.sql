@@ -47,7 +47,8 @@ SELECT count(*) FROM examples WHERE project_id = $1 AND state = 'kept' AND match
 -- As a version takes them; lists are JSON, or NULL where they are empty.
 SELECT id, kind::text, content, lineage, CASE WHEN labels <> '{}' THEN to_json(labels) END,
     CASE WHEN tag_ids <> '{}' THEN to_json(tag_ids) END, document_id, question_type, language, generation_id,
-    CASE WHEN heading_path <> '{}' THEN array_to_string(heading_path, ' / ') END, score, characters
+    CASE WHEN heading_path <> '{}' THEN array_to_string(heading_path, ' / ') END, score, characters,
+    review_state::text
 FROM examples JOIN example_contents ON example_id = id
 WHERE project_id = $1 AND state = 'kept' AND matches(examples, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 ORDER BY id

@@ -42,6 +42,7 @@ COLUMNS = {
     "section": "t",
     "score": "d",
     "characters": "i",
+    "review_state": "t",
 }
 """Columns of the statement `kept_rows`, and what they are (`blocks.pyi`)."""
 HEADER = 19

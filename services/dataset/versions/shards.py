@@ -37,11 +37,13 @@ SCHEMA = pa.schema(
         "question_type": pa.string(),
         "language": pa.string(),
         "source": pa.string(),
+        "review_state": pa.string(),
         "digest": pa.string(),
     }
 )
-"""Columns of the shards; `content` and `lineage` are JSON (examples/content.py), `digest` is the first half
-of the SHA-256 of kind and content, in hexadecimal digits."""
+"""Columns of the shards; `content` and `lineage` are JSON (examples/content.py), `review_state` is as it was
+when the version was made, `digest` is the first half of the SHA-256 of kind and content, in hexadecimal
+digits."""
 PLACE, ROW = "place", "row"
 DEALT = SCHEMA.append(pa.field(PLACE, pa.uint64())).append(pa.field(ROW, pa.int64()))
 
@@ -180,7 +182,7 @@ def write_shard(path: Path, rows: pa.Table) -> None:
         version="2.6",
         compression="zstd",
         compression_level=1,
-        use_dictionary=["kind", "document_id", "question_type", "language", "source"],
+        use_dictionary=["kind", "document_id", "question_type", "language", "source", "review_state"],
         write_statistics=False,
     )
 

@@ -64,6 +64,7 @@ def shard_of(examples: Sequence[Example]) -> pa.Table:
             "question_type": one.lineage.question_type,
             "language": one.language,
             "source": "hand",
+            "review_state": one.review_state,
         }
         for one in examples
     ]

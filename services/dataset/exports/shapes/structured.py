@@ -19,6 +19,7 @@ NEEDS = {
     "document_id": pa.string(),
     "question_type": pa.string(),
     "source": pa.string(),
+    "review_state": pa.string(),
     "lineage": pa.string(),
 }
 """Columns that are handed on as they are; `lineage` is a JSON object."""

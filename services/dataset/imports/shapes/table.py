@@ -15,7 +15,7 @@ RIVAL = "rival"
 
 PARTS = ("messages", "chosen", "rejected", "flaw", "exam_item", "quotes")
 """Columns of `structured` that make a content; what is null in them, or in their objects, is not there."""
-TOLD = ("id", "document_id", "question_type", "language", "source", "split", "digest")
+TOLD = ("id", "document_id", "question_type", "language", "source", "review_state", "split", "digest")
 """Columns of our own that tell of an example what it gets anew, or has in its lineage."""
 REPEATED = {"multilingual_thinking": ("messages",), "sishu": TOLD, "structured": (*PARTS, *TOLD)}
 """Columns that say again what others of their shape say."""

@@ -29,6 +29,7 @@ SCHEMA = pa.schema(
         "question_type": pa.string(),
         "language": pa.string(),
         "source": pa.string(),
+        "review_state": pa.string(),
     }
 )
 SHARD_ROWS = 50_000
@@ -58,6 +59,8 @@ class Row:
     score: float | None = None
     language: str = ""
     document: str = ""
+    source: str = "hand"
+    review_state: str = "unreviewed"
     lineage: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -76,7 +79,8 @@ class Row:
             "document_id": self.document,
             "question_type": "fact" if self.kind == "sft" else "",
             "language": self.language,
-            "source": "hand",
+            "source": self.source,
+            "review_state": self.review_state,
         }
 
 
@@ -202,6 +206,7 @@ def many(count: int, seed: int = 0) -> Iterator[pa.RecordBatch]:
                 "question_type": ["fact"] * size,
                 "language": ["en"] * size,
                 "source": ["hand"] * size,
+                "review_state": ["unreviewed"] * size,
             },
             schema=SCHEMA,
         )

@@ -100,6 +100,7 @@ def test_of_an_export_of_ours_nothing_is_left_unread(tmp_path: Path) -> None:
         "id": "x",
         "language": "en",
         "source": "hand",
+        "review_state": "accepted",
         "labels": [],
         "score": None,
         "tag_ids": [],

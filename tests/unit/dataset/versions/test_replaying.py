@@ -34,7 +34,7 @@ from tests.unit.dataset.makers import sft, shard_of
 from tests.unit.dataset.versions.test_shards import copied
 
 NUMBERS = [f"{number:03x}" * 9 for number in range(500)]
-GENERAL = [sft(f"Say what {number} is!") for number in NUMBERS[:300]]
+GENERAL = [replace(sft(f"Say what {number} is!"), review_state="accepted") for number in NUMBERS[:300]]
 OWN = [replace(sft(f"Why {number}?", name=number), quotes=()) for number in NUMBERS[300:390]]
 
 

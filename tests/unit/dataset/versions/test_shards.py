@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -39,6 +40,7 @@ def row_of(one: Example) -> bytes:
         None,
         None if one.score is None else struct.pack(">d", one.score),
         struct.pack(">i", one.characters),
+        one.review_state.encode(),
     ]
     told = [b"\xff" * 4 if each is None else struct.pack(">i", len(each)) + each for each in fields]
     return struct.pack(">h", len(fields)) + b"".join(told)
@@ -95,7 +97,7 @@ def test_another_order_of_the_input_gives_the_same_bytes_and_another_seed_anothe
 
 
 def test_a_row_says_what_is_known_of_its_example(tmp_path: Path) -> None:
-    one, other = sft("净利润？"), conversation('Q,\n"?', "A.", system="S.")
+    one, other = replace(sft("净利润？"), review_state="accepted"), conversation('Q,\n"?', "A.", system="S.")
     (table,) = dealt(tmp_path, [one, other])
     assert table.schema.names == SCHEMA.names
     by_id = {row["id"]: row for row in table.to_pylist()}
@@ -116,6 +118,7 @@ def test_a_row_says_what_is_known_of_its_example(tmp_path: Path) -> None:
     assert lineage["question_ids"] == list(one.lineage.question_ids)
     assert lineage["answer_origin"] == {"model": "m", "parameters": {"seed": 7.0}, "calls": 2}
     assert (by_id[one.id]["document_id"], by_id[one.id]["source"]) == (quote.document_id, "hand")
+    assert (by_id[one.id]["review_state"], by_id[other.id]["review_state"]) == ("accepted", "unreviewed")
     assert by_id[other.id]["kind"] == "conversation"
     assert json.loads(by_id[other.id]["content"])["messages"][1]["content"] == 'Q,\n"?'
 
