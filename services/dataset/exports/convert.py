@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from services.dataset.examples.convert import name_of, names_of, value_of
+from services.dataset.examples.convert import name_of, names_of, uuid_text, value_of
 from services.dataset.exports.exports import Export, ExportFile
-from services.dataset.exports.options import Column, ExportOptions
+from services.dataset.exports.options import Column, ExportFilter, ExportOptions
 from services.dataset.versions.convert import split_name, split_to_pb
 from services.runtime.convert import job_to_pb, stored_object, timestamp
 from services.runtime.errors import InvalidArgument
@@ -16,6 +16,7 @@ from sishu.common.v1 import object_pb2
 from sishu.dataset.v1 import example_pb2, export_pb2
 
 LONG_TEXTS = ("system_prompt", "reasoning_open", "reasoning_close")
+FILTER_TEXTS = ("labels", "languages", "question_types", "sources", "text")
 
 
 def export_to_pb(export: Export) -> export_pb2.Export:
@@ -79,6 +80,7 @@ def options_to_pb(options: ExportOptions) -> export_pb2.ExportOptions:
         max_per_label=options.max_per_label,
         seed=options.seed,
         columns=[export_pb2.ExportColumn(name=one.name, template=one.template) for one in options.columns],
+        filter=filter_to_pb(options.filter),
     )
 
 
@@ -108,6 +110,30 @@ def options_from_pb(message: export_pb2.ExportOptions) -> ExportOptions:
         max_per_label=message.max_per_label,
         seed=message.seed,
         columns=[Column(column.name, column.template) for column in message.columns],
+        filter=filter_from_pb(message.filter),
+    )
+
+
+def filter_to_pb(wanted: ExportFilter) -> export_pb2.ExportFilter | None:
+    """A filter; nothing for one that leaves all in."""
+    said = wanted.said
+    states = [value_of(example_pb2.ReviewState, state) for state in wanted.review_states]
+    return export_pb2.ExportFilter(**{**said, "review_states": states}) if said else None
+
+
+def filter_from_pb(message: export_pb2.ExportFilter) -> ExportFilter:
+    """Which examples are exported."""
+    return ExportFilter(
+        document_ids=[uuid_text(one) for one in message.document_ids],
+        tag_ids=[uuid_text(one) for one in message.tag_ids],
+        labels=list(message.labels),
+        min_score=message.min_score if message.HasField("min_score") else None,
+        max_score=message.max_score if message.HasField("max_score") else None,
+        languages=list(message.languages),
+        question_types=list(message.question_types),
+        sources=list(message.sources),
+        review_states=names_of(example_pb2.ReviewState, message.review_states),
+        text=message.text,
     )
 
 
@@ -116,6 +142,7 @@ def check_texts(message: export_pb2.ExportOptions) -> None:
     texts: Sequence[tuple[str, str]] = [
         *((name, getattr(message, name)) for name in LONG_TEXTS),
         *((f"columns[{at}]", one.name + one.template) for at, one in enumerate(message.columns)),
+        *((f"filter.{name}", "".join(getattr(message.filter, name))) for name in FILTER_TEXTS),
     ]
     for name, text in texts:
         if "\0" in text:

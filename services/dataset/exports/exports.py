@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from services.dataset.exports.bundles import Made
-from services.dataset.exports.options import Column, ExportOptions
+from services.dataset.exports.options import Column, ExportFilter, ExportOptions
 from services.runtime.errors import FailedPrecondition, NotFound
 from services.runtime.jobs import Job
 
@@ -84,14 +84,21 @@ def options_sha256(options: ExportOptions) -> str:
 
 
 def stored_options(options: ExportOptions) -> dict[str, Any]:
-    """Options as they are stored; the order of splits and kinds says nothing."""
+    """Options as they are stored; the order of splits, kinds and values of the filter says nothing."""
     found = asdict(options)
-    return {**found, "splits": sorted(set(options.splits)), "kinds": sorted(set(options.kinds))}
+    said = {name: in_order(value) for name, value in options.filter.said.items()}
+    return {**found, "splits": in_order(options.splits), "kinds": in_order(options.kinds), "filter": said}
+
+
+def in_order(value: Any) -> Any:
+    """Values that differ in their order; anything else as it is."""
+    return value if isinstance(value, float | str) else sorted(set(value))
 
 
 def options_of(stored: Mapping[str, Any]) -> ExportOptions:
     """Options as they were stored."""
-    return ExportOptions(**{**stored, "columns": [Column(**column) for column in stored["columns"]]})
+    columns = [Column(**column) for column in stored["columns"]]
+    return ExportOptions(**{**stored, "columns": columns, "filter": ExportFilter(**stored["filter"])})
 
 
 def export_not_found(export_id: str) -> NotFound:

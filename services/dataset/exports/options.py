@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 FILE_TYPES = ("json", "jsonl", "csv", "parquet")
 COMPRESSIONS = ("gzip", "zstd")
 REASONING = ("none", "tags", "field")
+UNSAID: tuple[Any, ...] = (None, "", (), [])
+"""Values of a filter that leave all in."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,33 @@ class Column:
 
     name: str
     template: str
+
+
+@dataclass(frozen=True)
+class ExportFilter:
+    """What examples of a version must be like.
+
+    A field that is None or empty leaves all in, several hold together; of several values one must fit.
+    """
+
+    document_ids: Sequence[str] = ()
+    tag_ids: Sequence[str] = ()
+    labels: Sequence[str] = ()
+    min_score: float | None = None
+    max_score: float | None = None
+    languages: Sequence[str] = ()
+    question_types: Sequence[str] = ()
+    sources: Sequence[str] = ()
+    """As the column `source` of shards has them."""
+    review_states: Sequence[str] = ()
+    text: str = ""
+    """Stands in one of the turns, whatever the case."""
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """The fields that do not leave all in."""
+        named = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: value for name, value in named.items() if value not in UNSAID}
 
 
 @dataclass(frozen=True)
@@ -56,6 +86,8 @@ class ExportOptions:
     """Decides which of too many stay."""
     columns: Sequence[Column] = ()
     """The columns of the shape `custom`."""
+    filter: ExportFilter = field(default_factory=ExportFilter)
+    """Only examples that fit."""
 
     @property
     def capped(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from services.dataset.examples.examples import KINDS
 from services.dataset.exports.bundles import BUNDLES, Bundle, Wanted, plain
+from services.dataset.exports.filtering import described
 from services.dataset.exports.options import COMPRESSIONS, FILE_TYPES, REASONING, ExportOptions
 from services.dataset.exports.shapes import SHAPES
 from services.dataset.exports.shards import Shard
@@ -17,6 +18,7 @@ from services.runtime.errors import FailedPrecondition, InvalidArgument
 
 AT = "export.options."
 LEFT_OUT_FOLDER = "left_out/"
+WIDER = "ask for other values of the filter, for fewer of its fields, or for other splits"
 WORDS = {
     "splits": SPLITS,
     "kinds": KINDS,
@@ -162,12 +164,22 @@ def plan_files(options: ExportOptions, shards: Sequence[Shard], survey: Survey) 
                 found += plans_of(options, bundle, wanted, mine, told)
                 told = frozenset()
     if not found:
-        raise FailedPrecondition(
-            "NOTHING_TO_EXPORT",
-            f"{options.shape or options.bundle} carries {', '.join(sorted(carried))}, and the version has "
-            "none of them in the splits that were named; name another shape or other splits",
-        )
+        raise nothing_found(options, carried, survey)
     return found
+
+
+def nothing_found(options: ExportOptions, carried: Iterable[str], survey: Survey) -> FailedPrecondition:
+    """The error for an export in which no example finds a place."""
+    told = f" that fit the filter ({described(options.filter)})" if options.filter.said else ""
+    name = options.shape or options.bundle
+    carries = f"{name} carries {', '.join(sorted(carried))}, and the version has none"
+    if told and not any(survey.kinds.values()):
+        message = f"the version has no examples{told} in the splits that were named; {WIDER}"
+    elif told:
+        message = f"{carries} of them{told} in the splits that were named; name another shape, or {WIDER}"
+    else:
+        message = f"{carries} of them in the splits that were named; name another shape or other splits"
+    return FailedPrecondition("NOTHING_TO_EXPORT", message)
 
 
 def plans_of(

@@ -153,4 +153,5 @@ def export_of(row: asyncpg.Record) -> Export:
 def size_of(export: Export) -> int:
     """About how many bytes an export takes in an answer."""
     texts = [export.options.system_prompt, *(column.template for column in export.options.columns)]
-    return sum(len(text.encode()) for text in texts) + 400 * len(export.files)
+    said = len(str(export.options.filter.said).encode())
+    return sum(len(text.encode()) for text in texts) + said + 400 * len(export.files)

@@ -1,4 +1,4 @@
-"""What shards hold, and which of their rows the limits by tag and label let through."""
+"""What shards hold, and which of their rows the filter and the limits by tag and label let through."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+import pyarrow as pa
 
+from services.dataset.exports.filtering import Mask, fitting
 from services.dataset.exports.options import ExportOptions
 from services.dataset.exports.shards import Shard, read_columns
 
 SURVEYED = 20_000
 """Rows looked at at once: two or three short columns."""
-
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,8 @@ class Survey:
     """What the shards of a version hold.
 
     Args:
-        kinds: how many examples of which kind, by split.
-        masks: which rows of a split stay, in the order of its shards; splits without a limit are left out.
+        kinds: how many examples of which kind, by split; only those that fit the filter.
+        masks: which rows of a split stay, in the order of its shards; where all do, the split is left out.
     """
 
     kinds: Mapping[str, Mapping[str, int]]
@@ -45,28 +44,38 @@ def survey(shards: Sequence[Shard], options: ExportOptions, carried: Iterable[st
     """
     splits = list(dict.fromkeys(shard.split for shard in shards))
     of_split = {split: [shard for shard in shards if shard.split == split] for split in splits}
-    kinds = {split: kinds_of(mine) for split, mine in of_split.items()}
+    fit = {split: fitting(mine, options.filter) for split, mine in of_split.items() if options.filter.said}
+    kinds = {split: kinds_of(mine, fit.get(split)) for split, mine in of_split.items()}
     if not options.capped:
-        return Survey(kinds, {})
+        return Survey(kinds, fit)
     counted = frozenset(kind for kind in carried if options.wants_kind(kind))
-    return Survey(kinds, {split: mask_of(mine, options, counted) for split, mine in of_split.items()})
+    masks = {split: mask_of(mine, options, counted, fit.get(split)) for split, mine in of_split.items()}
+    return Survey(kinds, masks)
 
 
-def kinds_of(shards: Sequence[Shard]) -> dict[str, int]:
-    """How many examples of which kind shards hold."""
+def kinds_of(shards: Sequence[Shard], fit: Mask | None = None) -> dict[str, int]:
+    """How many examples of which kind shards hold, or those of their rows that fit."""
     found: Counter[str] = Counter()
+    start = 0
     for shard in shards:
         for batch in read_columns(shard, ["kind"], SURVEYED):
-            found.update({one["values"]: one["counts"] for one in batch["kind"].value_counts().to_pylist()})
+            end = start + batch.num_rows
+            kinds = batch["kind"] if fit is None else batch["kind"].filter(pa.array(fit[start:end]))
+            found.update({one["values"]: one["counts"] for one in kinds.value_counts().to_pylist()})
+            start = end
     return dict(sorted(found.items()))
 
 
-def mask_of(shards: Sequence[Shard], options: ExportOptions, counted: frozenset[str]) -> Mask:
-    """Which rows of a split stay: in an order that the seed gives, each that exceeds no limit.
+def mask_of(
+    shards: Sequence[Shard], options: ExportOptions, counted: frozenset[str], fit: Mask | None = None
+) -> Mask:
+    """Which rows of a split stay: of those that fit, in an order that the seed gives, each within all limits.
 
     A row that bears no tag and no label stays.
     """
     marks, stays = marks_of(shards, options, counted)
+    if fit is not None:
+        stays &= fit
     left: dict[int, int] = {}
     for at in np.random.default_rng(options.seed).permutation(len(marks)):
         mine = marks[at]

@@ -13,13 +13,14 @@ import numpy as np
 import orjson
 
 from services.dataset.exports.dressing import Dressed, Dressing
+from services.dataset.exports.filtering import Mask
 from services.dataset.exports.options import ExportOptions
 from services.dataset.exports.plan import FilePlan
 from services.dataset.exports.shapes import SHAPES
 from services.dataset.exports.shapes.shape import KIND_NOT_CARRIED, MARK_IN_TEXT, Row
 from services.dataset.exports.shards import Stored, read_rows
 from services.dataset.exports.sinks import JsonLines, open_bytes, open_sink
-from services.dataset.exports.survey import Mask, Survey
+from services.dataset.exports.survey import Survey
 
 SEEN_BYTES = 4_000_000
 """Rows of so many bytes are surely seen by a reader that guesses types from ten megabytes."""
@@ -119,7 +120,7 @@ class FileWriter:
             yield self._rows(rest, left_out), size
 
     def _stored(self) -> Iterator[tuple[list[Stored], int]]:
-        """What is stored of the examples that no limit holds back, and how many were looked at."""
+        """What is stored of the examples that no filter or limit holds back, and how many were looked at."""
         start = self._plan.start
         for shard in self._plan.shards:
             for batch in read_rows(shard, self._shape.needs):

@@ -168,6 +168,11 @@ EXAMPLE_TEXTS: dict[str, tuple[str, str]] = {
     "filter_before": ("Stored before this time.", "此时之前存入的。"),
     "filter_id": ("Only this example: id; may be repeated.", "只看此样例： ID； 可重复给出。"),
     "filter_text": ("Only with this text in what they say.", "只看内容中有此文本的。"),
+    "filter_source": (
+        "Only from this source: hand, import:ID, generation:ID or version:ID; may be repeated.",
+        "只看此来源： hand（手写）, import:ID（导入）, generation:ID（生成任务） 或 version:ID（其他版本）； "
+        "可重复给出。",
+    ),
     "filter_deleted": ("Deleted ones.", "已删除的。"),
     "filter_review": (
         "Only those that people left so: unreviewed, accepted, rejected or disputed; may be repeated.",

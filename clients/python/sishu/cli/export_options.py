@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sishu.cli.export_filter_options import ExportFilterOptions
 from sishu.cli.parse_options import chosen
 from sishu.cli.texts import say
 from sishu.dataset.v1 import export_pb2 as pb
@@ -20,8 +21,8 @@ BUNDLES = ("llama_factory", "hugging_face", "trl", "axolotl", "ms_swift")
 
 
 @dataclass(frozen=True)
-class ExportWishes:
-    """How an export is made; what is not said is left to the service."""
+class ExportWishes(ExportFilterOptions):
+    """Of which examples and how an export is made; what is not said is left to the service."""
 
     file_type: Annotated[str, typer.Option(metavar="TYPE", help=say("export_file_type"))] = ""
     compression: Annotated[str, typer.Option(metavar="NAME", help=say("export_compression"))] = ""
@@ -42,7 +43,7 @@ class ExportWishes:
     )
 
     def options(self, name: str) -> pb.ExportOptions:
-        """The options of an export in a format.
+        """The options of an export in a format, in whose filter names stand as they were given.
 
         Raises:
             ApiError: a word is none of those that there are.
@@ -61,6 +62,9 @@ class ExportWishes:
             seed=self.seed,
             columns=map(column, self.column or ()),
         )
+        wanted = self.filter()
+        if wanted.ByteSize():
+            found.filter.CopyFrom(wanted)
         self._fill_words(found)
         return found
 

@@ -12,6 +12,7 @@ import typer
 
 from sishu.cli.context import with_client
 from sishu.cli.datasets import VersionArgument
+from sishu.cli.export_filter_options import with_ids
 from sishu.cli.export_options import ExportWishes
 from sishu.cli.find import find_version
 from sishu.cli.options import need, takes
@@ -45,6 +46,8 @@ def export_dataset(
 
     async def work(client: Client) -> tuple[Export, list[Path], str]:
         display, version_id = ProgressDisplay(ERRORS), await find_version(client, version)
+        if wanted.HasField("filter"):
+            await with_ids(client, version_id, wanted.filter)
         async with display.stage(say("export_making")) as stage:
             export = await export_of(client, version_id, wanted, watching(stage))
         async with display.stage(say("export_fetching")) as stage:

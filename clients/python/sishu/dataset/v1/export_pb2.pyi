@@ -319,6 +319,7 @@ class ExportOptions(_message.Message):
     MAX_PER_LABEL_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     shape: _builtins.str
     """OPTIONAL. What a row looks like: `alpaca`, `sharegpt`, `sharegpt_messages`, `openai`, `chatml`, `multilingual_thinking`,
     `dpo_llama_factory`, `dpo_llama_factory_sharegpt`, `dpo_trl`, `dpo_trl_plain`, `dpo_axolotl`, `dpo_ms_swift`,
@@ -364,6 +365,10 @@ class ExportOptions(_message.Message):
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExportColumn]:
         """OPTIONAL. The columns of the shape `custom`, and of no other."""
 
+    @_builtins.property
+    def filter(self) -> Global___ExportFilter:
+        """OPTIONAL. Only examples that fit; those that do not are not counted as left out, and no limit counts them."""
+
     def __init__(
         self,
         *,
@@ -383,10 +388,11 @@ class ExportOptions(_message.Message):
         max_per_label: _builtins.int = ...,
         seed: _builtins.int = ...,
         columns: _abc.Iterable[Global___ExportColumn] | None = ...,
+        filter: Global___ExportFilter | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_reasoning_close", b"_reasoning_close", "_reasoning_open", b"_reasoning_open", "reasoning_close", b"reasoning_close", "reasoning_open", b"reasoning_open"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reasoning_close", b"_reasoning_close", "_reasoning_open", b"_reasoning_open", "filter", b"filter", "reasoning_close", b"reasoning_close", "reasoning_open", b"reasoning_open"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reasoning_close", b"_reasoning_close", "_reasoning_open", b"_reasoning_open", "bundle", b"bundle", "columns", b"columns", "compression", b"compression", "file_type", b"file_type", "kinds", b"kinds", "max_per_label", b"max_per_label", "max_per_tag", b"max_per_tag", "reasoning", b"reasoning", "reasoning_close", b"reasoning_close", "reasoning_field", b"reasoning_field", "reasoning_open", b"reasoning_open", "replace_system", b"replace_system", "seed", b"seed", "shape", b"shape", "splits", b"splits", "system_prompt", b"system_prompt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reasoning_close", b"_reasoning_close", "_reasoning_open", b"_reasoning_open", "bundle", b"bundle", "columns", b"columns", "compression", b"compression", "file_type", b"file_type", "filter", b"filter", "kinds", b"kinds", "max_per_label", b"max_per_label", "max_per_tag", b"max_per_tag", "reasoning", b"reasoning", "reasoning_close", b"reasoning_close", "reasoning_field", b"reasoning_field", "reasoning_open", b"reasoning_open", "replace_system", b"replace_system", "seed", b"seed", "shape", b"shape", "splits", b"splits", "system_prompt", b"system_prompt"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__reasoning_close: _TypeAlias = _typing.Literal["reasoning_close"]  # noqa: Y015
     _WhichOneofArgType__reasoning_close: _TypeAlias = _typing.Literal["_reasoning_close", b"_reasoning_close"]  # noqa: Y015
@@ -398,6 +404,87 @@ class ExportOptions(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__reasoning_open) -> _WhichOneofReturnType__reasoning_open | None: ...
 
 Global___ExportOptions: _TypeAlias = ExportOptions  # noqa: Y015
+
+@_typing.final
+class ExportFilter(_message.Message):
+    """ExportFilter says which examples of a version are exported: those that fit all of its fields, as the version has them. A field that is
+    unset or empty leaves all in; of several values of a field one must fit.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_IDS_FIELD_NUMBER: _builtins.int
+    TAG_IDS_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    MIN_SCORE_FIELD_NUMBER: _builtins.int
+    MAX_SCORE_FIELD_NUMBER: _builtins.int
+    LANGUAGES_FIELD_NUMBER: _builtins.int
+    QUESTION_TYPES_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    REVIEW_STATES_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    min_score: _builtins.float
+    """OPTIONAL. Lowest score; leaves those without a score out."""
+    max_score: _builtins.float
+    """OPTIONAL. Highest score; leaves those without a score out."""
+    text: _builtins.str
+    """OPTIONAL. A text that stands in what they say, whatever the case of its letters."""
+    @_builtins.property
+    def document_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """OPTIONAL. UUIDs of documents that they are about."""
+
+    @_builtins.property
+    def tag_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """OPTIONAL. UUIDs of tags."""
+
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """OPTIONAL. Labels."""
+
+    @_builtins.property
+    def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """OPTIONAL. Languages: `zh`, `en`, or empty for others."""
+
+    @_builtins.property
+    def question_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """OPTIONAL. What their questions ask for, such as `multi_hop`."""
+
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """OPTIONAL. Where they come from: `hand`, `import:` or `generation:` with its UUID, or, of general data, `version:` with its UUID."""
+
+    @_builtins.property
+    def review_states(self) -> _containers.RepeatedScalarFieldContainer[_example_pb2.ReviewState.ValueType]:
+        """OPTIONAL. Where they stood by the reviews of people when the version was made."""
+
+    def __init__(
+        self,
+        *,
+        document_ids: _abc.Iterable[_builtins.str] | None = ...,
+        tag_ids: _abc.Iterable[_builtins.str] | None = ...,
+        labels: _abc.Iterable[_builtins.str] | None = ...,
+        min_score: _builtins.float | None = ...,
+        max_score: _builtins.float | None = ...,
+        languages: _abc.Iterable[_builtins.str] | None = ...,
+        question_types: _abc.Iterable[_builtins.str] | None = ...,
+        sources: _abc.Iterable[_builtins.str] | None = ...,
+        review_states: _abc.Iterable[_example_pb2.ReviewState.ValueType] | None = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_score", b"_max_score", "_min_score", b"_min_score", "max_score", b"max_score", "min_score", b"min_score"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_score", b"_max_score", "_min_score", b"_min_score", "document_ids", b"document_ids", "labels", b"labels", "languages", b"languages", "max_score", b"max_score", "min_score", b"min_score", "question_types", b"question_types", "review_states", b"review_states", "sources", b"sources", "tag_ids", b"tag_ids", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_score: _TypeAlias = _typing.Literal["max_score"]  # noqa: Y015
+    _WhichOneofArgType__max_score: _TypeAlias = _typing.Literal["_max_score", b"_max_score"]  # noqa: Y015
+    _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
+    _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_score) -> _WhichOneofReturnType__max_score | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_score) -> _WhichOneofReturnType__min_score | None: ...
+
+Global___ExportFilter: _TypeAlias = ExportFilter  # noqa: Y015
 
 @_typing.final
 class ExportColumn(_message.Message):
