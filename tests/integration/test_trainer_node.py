@@ -108,8 +108,8 @@ async def test_a_probe_asks_the_engines_python_and_spares_devices_that_a_run_has
     assert probe.environment["NCCL_MIN_NCHANNELS"] == "16"
     assert {"PROBE_ENDED", "TORCH_SEES_NO_DEVICE"} <= {one.reason for one in probe.advice}
     async with stores.pool("trainer") as pool:
-        lease = Lease(pool, Claimant(new_id(), socket.gethostname(), 30.0), new_id())
-        assert await lease.take(["cuda"], 1)
+        lease = Lease(pool, Claimant(new_id(), socket.gethostname(), 600.0), new_id())
+        assert await lease.take(("cuda",), 1)
     probe = (await own_client.trainer_node.ProbeTrainerNode(ProbeTrainerNodeRequest())).probe
     assert probe.busy
     assert probe.checks[-1].message.endswith("--device auto --facts, 16 channels")
