@@ -214,4 +214,4 @@ def test_a_run_that_waits_says_for_what_and_no_line_is_repeated(
     for _ in range(3):
         watch.take(pb.WatchTrainingRunResponse(training_run=waiting))
     watch.take(pb.WatchTrainingRunResponse(training_run=run(6)))
-    assert out.getvalue().splitlines() == [words, "step 6/12 (50 %), loss 0.5, 5000 tokens/s"]
+    assert out.getvalue().splitlines() == [words, "step 6/12 (50 %), loss 0.5, 5,000 tokens/s"]
