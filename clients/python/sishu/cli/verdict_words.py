@@ -33,7 +33,7 @@ def figures(verdict: LossVerdict) -> dict[str, str]:
         "last": f"{verdict.last_loss:.4g}",
         "last_step": str(verdict.last_step),
         "rise": f"{verdict.rise:.2g}",
-        "slope": f"{verdict.slope:+.2g}",
+        "slope": f"{abs(verdict.slope):.2g}",
         "fall": f"{verdict.expected_fall:.2g}",
         "measurements": str(verdict.measurements),
         "steps": str(verdict.steps),

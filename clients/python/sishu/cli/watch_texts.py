@@ -40,7 +40,7 @@ WATCH_TEXTS: dict[str, tuple[str, str]] = {
         "under-fitted: the {loss} still falls, by {slope} in 100 steps; it is {last} at step {last_step}, "
         "and another third of the run would lower it by about {fall}. Train longer, or with a higher "
         "learning rate",
-        "欠拟合：{loss}仍在下降，每 100 步 {slope}；第 {last_step} 步为 {last}，"
+        "欠拟合：{loss}仍在下降，每 100 步降 {slope}；第 {last_step} 步为 {last}，"
         "再训练三分之一的步数还可降低约 {fall}。请延长训练，或提高学习率",
     ),
     "verdict_best_point": (
