@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn import functional
 
+from services.inference.engine.adapters import Adapter
 from services.inference.engine.kv_cache import KvCache
 
 NAME = "sishu_flat"
@@ -27,6 +28,7 @@ class Segment:
     slot: int
     start: int
     tokens: list[int]
+    adapter: Adapter | None = None
 
     @property
     def end(self) -> int:
@@ -63,6 +65,7 @@ class FlatBatch:
         ids: token ids, [1, N].
         positions: position of each token in its sequence, [1, N].
         last: index in N of each segment's last token, [segments].
+        parts: the tokens of each adapter; those of the base are in none.
     """
 
     def __init__(
@@ -81,10 +84,12 @@ class FlatBatch:
         positions: list[int] = []
         rows: list[int] = []
         last: list[int] = []
+        self.parts: list[tuple[Adapter, slice]] = []
         self._bodies: list[_Body] = []
         for segment in segments:
             if len(segment.tokens) > 1:
                 self._bodies.append(_Body(segment.slot, segment.start, len(ids), len(segment.tokens) - 1))
+            self._assign(segment, len(ids))
             ids += segment.tokens
             positions += range(segment.start, segment.end)
             first_row = segment.slot * self.cache.length
@@ -100,6 +105,15 @@ class FlatBatch:
         self._tail = self._indices([at for at, _ in in_range])
         self._ends = self._indices([end for _, end in in_range])
         self._tail_slots = self._indices([segment.slot - self._low for segment in segments])
+
+    def _assign(self, segment: Segment, begin: int) -> None:
+        """Note whose tokens begin here; neighbours of one adapter are one part."""
+        if segment.adapter is None:
+            return
+        end = begin + len(segment.tokens)
+        if self.parts and self.parts[-1][0] is segment.adapter and self.parts[-1][1].stop == begin:
+            begin = self.parts.pop()[1].start
+        self.parts.append((segment.adapter, slice(begin, end)))
 
     def _indices(self, numbers: list[int]) -> torch.Tensor:
         return torch.tensor(numbers, dtype=torch.long, device=self._device)

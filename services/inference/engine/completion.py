@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from services.inference.engine.adapters import Adapter
 from services.inference.engine.detokenizer import Detokenizer
 from services.inference.engine.grammar import Grammar
-from services.inference.engine.sampling import SamplingParams
+from services.inference.engine.sampling import SamplingParams, TokenLogprob
 from services.runtime.errors import SishuError
 
 FinishReason = Literal["stop", "length"]
@@ -23,6 +25,7 @@ class Delta:
     finish_reason: FinishReason | None = None
     completion_tokens: int = 0
     cached_tokens: int = 0
+    logprobs: tuple[TokenLogprob, ...] = ()
     error: SishuError | None = None
 
     @property
@@ -42,6 +45,8 @@ class Completion:
         emit: called from the scheduler's thread: with every piece of text where `stream`, else at the end.
         grammar: constrains the text, where given.
         stream: whether pieces are wanted.
+        adapter: what answers beside the base, where given.
+        asked: monotonic time of the request.
         cancelled: set by the asker who no longer listens; the slot is free one step later.
         slot: place in the cache, while active.
         tokens: prompt and completion so far.
@@ -55,6 +60,8 @@ class Completion:
     emit: Callable[[Delta], None]
     grammar: Grammar | None = None
     stream: bool = False
+    adapter: Adapter | None = None
+    asked: float = field(default_factory=time.monotonic)
     cancelled: bool = False
     slot: int = -1
     tokens: list[int] = field(init=False)
@@ -62,6 +69,7 @@ class Completion:
     reused: int = 0
     draws: random.Random = field(init=False)
     _text: list[str] = field(default_factory=list)
+    _likelihoods: list[TokenLogprob] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.tokens = list(self.prompt)
@@ -79,21 +87,35 @@ class Completion:
         return self.params.max_tokens - self.generated
 
     @property
+    def tells_likelihoods(self) -> bool:
+        """Whether each token is to be told with its log probability, so that each must be drawn."""
+        return self.params.logprobs is not None
+
+    @property
     def longest(self) -> int:
         """Most positions that the completion can take."""
         return len(self.prompt) + self.params.max_tokens
+
+    def note(self, likelihood: TokenLogprob) -> None:
+        """Keep a token's log probability until the next text is passed on."""
+        self._likelihoods.append(likelihood)
 
     def say(self, text: str) -> None:
         """Pass text on now, or keep it for the end."""
         if not self.stream:
             self._text.append(text)
         elif text:
-            self.emit(Delta(text))
+            self.emit(Delta(text, logprobs=self._noted()))
 
     def finish(self, reason: FinishReason) -> None:
         """Emit the last delta."""
         self.say(self.detokenizer.finish())
-        self.emit(Delta("".join(self._text), reason, self.generated, self.reused))
+        self.emit(Delta("".join(self._text), reason, self.generated, self.reused, self._noted()))
+
+    def _noted(self) -> tuple[TokenLogprob, ...]:
+        found = tuple(self._likelihoods)
+        self._likelihoods.clear()
+        return found
 
     def fail(self, error: SishuError) -> None:
         """Emit an error as the last delta."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 Precision = Literal["auto", "bf16", "fp32"]
+Device = Literal["auto", "cuda", "cpu"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class EngineConfig:
     """Completions that may wait; one more gets HTTP 429."""
     precision: Precision = "auto"
     """Dtype of weights and cache; auto takes bf16 where the hardware multiplies it, else fp32."""
+    device: Device = "auto"
+    """Where to compute; auto takes an accelerator where torch sees one."""
     threads: int = 0
     """CPU threads for the arithmetic; 0 leaves the choice to torch."""
     context_length: int = 0
@@ -39,6 +42,10 @@ class EngineConfig:
     """Memory for keys and values in MiB; a completion waits until its worst case fits."""
     request_seconds: float = 600.0
     """A completion that takes longer, waiting included, gets HTTP 504."""
+    api_key_file: Path | None = None
+    """File with the key that requests must bear; unset asks for none."""
+    runtime_adapters: bool = False
+    """Whether adapters of this machine's folders may be loaded by HTTP."""
     ready_file: Path | None = None
     """Written as JSON {"port", "pid"} once the model is loaded and the port listens."""
     parent: int = 0
@@ -57,10 +64,13 @@ def parse_flags(arguments: list[str]) -> EngineConfig:
     add("--max-batch", type=_positive, help="completions decoded together (16)")
     add("--max-queue", type=_positive, help="completions that may wait (256)")
     add("--precision", choices=get_args(Precision), help="dtype of weights and cache (auto)")
+    add("--device", choices=get_args(Device), help="where to compute (auto)")
     add("--threads", type=_positive, help="CPU threads (torch's choice)")
     add("--context-length", type=_positive, help="most tokens of prompt and completion (the model's limit)")
     add("--kv-memory-mib", type=_positive, help="memory for keys and values (2048)")
     add("--request-seconds", type=float, help="longest time a completion may take (600)")
+    add("--api-key-file", type=Path, help="file with the key that requests must bear")
+    add("--runtime-adapters", action="store_true", help="let adapters be loaded and unloaded by HTTP")
     add("--ready-file", type=Path, help="written as JSON once the engine serves")
     add("--parent", type=int, default=os.getppid(), help="end when this process ends (the starter)")
     given = vars(parser.parse_args(arguments))

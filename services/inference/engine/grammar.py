@@ -10,6 +10,7 @@ import torch
 from llguidance import LLMatcher, LLTokenizer
 from transformers import PreTrainedTokenizerFast
 
+from services.inference.engine.vocabulary import Vocabulary
 from services.runtime.errors import InvalidArgument
 
 # Without free whitespace a weak model cannot fill its budget with blanks; these separators are what it
@@ -17,6 +18,22 @@ from services.runtime.errors import InvalidArgument
 _LAYOUT: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 _CLOSERS = frozenset('"}]')
 _WORD_BITS = 32
+
+
+def after_thought(rules: str) -> str:
+    """Rules for an answer that begins inside a thought: the thought is free, what follows obeys the rules."""
+    thought = r'thought[suffix="</think>"]: /(?s:.*)/'
+    return rules.replace("start:", f"start: thought gap rest\n{thought}\ngap: /\\n*/\nrest:", 1)
+
+
+def schema_rules(schema: dict[str, Any]) -> str:
+    """Rules for an answer that is JSON by a schema."""
+    return f"start: answer\nanswer: %json {json.dumps(in_layout(schema))}\n"
+
+
+def in_layout(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema whose text is laid out as ours, for use inside of rules."""
+    return {**schema, "x-guidance": _LAYOUT}
 
 
 class Grammars:
@@ -36,16 +53,26 @@ class Grammars:
         Raises:
             InvalidArgument: the schema is wrong, or uses a keyword that llguidance does not enforce.
         """
-        matcher = LLMatcher(
-            self._tokenizer,
-            LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides=_LAYOUT),
-            log_level=0,
-        )
+        found = LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides=_LAYOUT)
+        return self._fresh(found, "response_format")
+
+    def compile_lark(self, rules: str, field: str) -> Grammar:
+        """Return a fresh grammar by rules in llguidance's dialect of Lark.
+
+        Raises:
+            InvalidArgument: a schema in them cannot be enforced; `field` is what the caller named it in.
+        """
+        return self._fresh(LLMatcher.grammar_from_lark(rules), field)
+
+    def vocabulary(self) -> Vocabulary:
+        """The bytes of single tokens."""
+        return Vocabulary(self._tokenizer)
+
+    def _fresh(self, grammar: str, field: str) -> Grammar:
+        matcher = LLMatcher(self._tokenizer, grammar, log_level=0)
         if matcher.is_error():
             fault = matcher.get_error().splitlines()[0]
-            raise InvalidArgument(
-                "INVALID_SCHEMA", f"The JSON schema cannot be enforced: {fault}.", "response_format"
-            )
+            raise InvalidArgument("INVALID_SCHEMA", f"The JSON schema cannot be enforced: {fault}.", field)
         return Grammar(matcher, self._tokenizer, self._closers)
 
 

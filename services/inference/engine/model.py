@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.modeling_utils import AttentionInterface
 
+from services.inference.engine.adapters import Adapter, Adapters
 from services.inference.engine.attention import NAME, FlatBatch, Segment, flat_attention
-from services.inference.engine.config import EngineConfig, Precision
+from services.inference.engine.config import Device, EngineConfig, Precision
 from services.inference.engine.kv_cache import GRAIN, KvCache
 from services.runtime.errors import InvalidArgument
 from services.trainer.engine.rendering import Renderer, RenderError, model_renderer
@@ -40,6 +41,7 @@ class Model:
         cache_tokens: positions that the memory for keys and values holds.
         dtype: of weights and cache.
         device: where the weights are.
+        adapters: what was loaded beside the base.
     """
 
     network: PreTrainedModel
@@ -51,6 +53,7 @@ class Model:
     cache_tokens: int
     dtype: torch.dtype
     device: torch.device
+    adapters: Adapters
 
     def batch(self, segments: list[Segment], cache: KvCache) -> FlatBatch:
         """Lay out a forward pass, see `FlatBatch`."""
@@ -58,6 +61,7 @@ class Model:
 
     def logits(self, batch: FlatBatch) -> torch.Tensor:
         """Run a batch; return the logits after each segment's last token, [segments, vocab_size], fp32."""
+        self.adapters.mix.parts = batch.parts
         output = self.network(
             input_ids=batch.ids,
             position_ids=batch.positions,
@@ -68,14 +72,28 @@ class Model:
         logits: torch.Tensor = output.logits[0].float()
         return logits
 
-    def render(self, messages: Sequence[dict[str, str]]) -> list[int]:
+    def render(
+        self,
+        messages: Sequence[dict[str, Any]],
+        *,
+        adapter: Adapter | None = None,
+        tools: Sequence[Mapping[str, Any]] = (),
+        switches: Mapping[str, Any] | None = None,
+    ) -> list[int]:
         """Return the prompt's token ids by the model's own chat template, up to where the answer begins.
+
+        Args:
+            messages: the conversation.
+            adapter: whose renderer to use; None takes the base's.
+            tools: functions that the model may call, as templates take them.
+            switches: further names for the template, such as `enable_thinking`.
 
         Raises:
             InvalidArgument: the template refuses the messages.
         """
+        renderer = adapter.renderer if adapter else self.renderer
         try:
-            return self.renderer.prompt_ids(messages)
+            return renderer.prompt_ids(messages, tools=tools, switches=switches)
         except RenderError as error:
             raise InvalidArgument(
                 "INVALID_MESSAGES", f"These messages cannot be rendered: {error}.", "messages"
@@ -91,7 +109,7 @@ def load_model(config: EngineConfig) -> Model:
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = pick_device(config.device)
     dtype = pick_dtype(config.precision, device)
     tokenizer = _load_tokenizer(config.model)
     network = _load_network(config, dtype, device)
@@ -105,11 +123,27 @@ def load_model(config: EngineConfig) -> Model:
         cache_tokens=0,
         dtype=dtype,
         device=device,
+        adapters=Adapters(network, tokenizer, dtype, device),
     )
     cache_tokens = config.kv_memory_mib * 2**20 // _install_flat_attention(model)
     limit = int(getattr(network.config.get_text_config(), "max_position_embeddings", 0) or cache_tokens)
     context_length = min(limit, config.context_length or limit, cache_tokens // GRAIN * GRAIN)
     return replace(model, context_length=context_length, cache_tokens=cache_tokens)
+
+
+def pick_device(wanted: Device) -> torch.device:
+    """Return where to compute; `auto` takes the first accelerator where there is one.
+
+    Raises:
+        InvalidArgument: the wanted device is not there.
+    """
+    if wanted != "cpu" and torch.cuda.is_available():
+        return torch.device("cuda")
+    if wanted == "cuda":
+        raise InvalidArgument(
+            "NO_ACCELERATOR", "This Python sees no accelerator; use the device auto or cpu."
+        )
+    return torch.device("cpu")
 
 
 def pick_dtype(precision: Precision, device: torch.device) -> torch.dtype:
@@ -230,6 +264,7 @@ class PackedLinear(nn.Module):
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.bias = linear.bias
+        self.in_features, self.out_features = linear.in_features, linear.out_features
         self._packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), None)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:

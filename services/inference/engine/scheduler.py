@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from collections import deque
 from typing import NamedTuple
 
 import torch
 
+from services.inference.engine.adapters import Adapter
 from services.inference.engine.attention import Segment
 from services.inference.engine.completion import Completion
 from services.inference.engine.grammar import Grammar, allowed_tokens, mask_words
 from services.inference.engine.kv_cache import KvCache
+from services.inference.engine.metrics import EngineMetrics
 from services.inference.engine.model import Model
-from services.inference.engine.sampling import sample
+from services.inference.engine.sampling import adjust, likelihoods, sample
 from services.runtime.errors import Internal, ResourceExhausted, SishuError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -41,17 +44,27 @@ class _Place(NamedTuple):
     shared: int
 
 
+class _Held(NamedTuple):
+    """What a free slot still holds: keys and values depend on the adapter that computed them."""
+
+    adapter: Adapter | None = None
+    tokens: list[int] = []  # noqa: RUF012  # never changed
+
+
 class Scheduler:
     """Runs completions on a model, at most `max_batch` at once; `max_queue` more may wait."""
 
-    def __init__(self, model: Model, max_batch: int, max_queue: int) -> None:
+    def __init__(
+        self, model: Model, max_batch: int, max_queue: int, metrics: EngineMetrics | None = None
+    ) -> None:
         self._model = model
+        self._metrics = metrics or EngineMetrics()
         self._max_batch = max_batch
         self._max_queue = max_queue
         self._cache = KvCache()
         self._waiting: deque[Completion] = deque()
         self._active: list[Completion] = []
-        self._held: list[list[int]] = [[] for _ in range(max_batch)]
+        self._held = [_Held() for _ in range(max_batch)]
         self._compared: tuple[Completion, list[int]] | None = None
         self._wake = threading.Condition()
         self._stopping = False
@@ -83,8 +96,8 @@ class Scheduler:
             self._wake.notify()
         self._thread.join(_JOIN_SECONDS)
 
-    def submit(self, completion: Completion) -> None:
-        """Queue a completion; everything further reaches its `emit`.
+    def submit(self, *completions: Completion) -> None:
+        """Queue completions, all or none; everything further reaches their `emit`.
 
         Raises:
             ResourceExhausted: too many wait already.
@@ -93,11 +106,12 @@ class Scheduler:
         with self._wake:
             if self._stopping:
                 raise Unavailable("ENGINE_STOPPING", "The engine is stopping.")
-            if len(self._waiting) >= self._max_queue:
+            if len(self._waiting) + len(completions) > self._max_queue:
+                self._metrics.refused.inc(len(completions))
                 raise ResourceExhausted(
                     "QUEUE_FULL", f"{self._max_queue} requests wait already. Ask again in a moment."
                 )
-            self._waiting.append(completion)
+            self._waiting.extend(completions)
             self._wake.notify()
 
     def _run(self) -> None:
@@ -124,25 +138,27 @@ class Scheduler:
             self._waiting.clear()
         self._active.clear()
         self._forget()
+        self._metrics.completions.labels("failed").inc(len(failed))
         for completion in failed:
             completion.fail(error)
 
     def _forget(self) -> None:
         self._cache.clear()
         self._compared = None
-        self._held = [[] for _ in range(self._max_batch)]
+        self._held = [_Held() for _ in range(self._max_batch)]
 
     def _sweep(self) -> None:
         """Free the slots, and the places in the queue, of those whose asker has gone."""
         for completion in [c for c in self._active if c.cancelled]:
             self._release(completion)
+            self._metrics.completions.labels("cancelled").inc()
         with self._wake:
             if any(c.cancelled for c in self._waiting):
                 self._waiting = deque(c for c in self._waiting if not c.cancelled)
 
     def _release(self, completion: Completion) -> None:
         self._active.remove(completion)
-        self._held[completion.slot] = completion.tokens[: completion.computed]
+        self._held[completion.slot] = _Held(completion.adapter, completion.tokens[: completion.computed])
         self._compared = None
 
     def _admit(self) -> None:
@@ -187,10 +203,16 @@ class Scheduler:
         if self._compared is None or self._compared[0] is not completion:
             contents = list(self._held)
             for other in self._active:
-                contents[other.slot] = other.tokens
+                contents[other.slot] = _Held(other.adapter, other.tokens)
             # At least one token must be computed, else there are no logits to draw from.
             wanted = completion.prompt[:-1]
-            self._compared = completion, [_common(wanted, tokens) for tokens in contents]
+            self._compared = (
+                completion,
+                [
+                    _common(wanted, held.tokens) if held.adapter is completion.adapter else 0
+                    for held in contents
+                ],
+            )
         return self._compared[1]
 
     def _fits(self, completion: Completion, slot: int) -> bool:
@@ -204,17 +226,19 @@ class Scheduler:
             self._cache.copy_prefix(place.source, place.slot, place.shared)
         completion.computed = completion.reused = place.shared
         self._active.append(completion)
-        if completion.grammar:
+        if completion.grammar and not completion.tells_likelihoods:
             self._append(completion, completion.grammar.forced())
 
     def _step(self) -> None:
         """Run one batch, and draw a token for each completion whose tokens are all computed then."""
         parts = self._parts()
         segments = [
-            Segment(c.slot, c.computed, c.tokens[c.computed : c.computed + size]) for c, size in parts
+            Segment(c.slot, c.computed, c.tokens[c.computed : c.computed + size], c.adapter)
+            for c, size in parts
         ]
         self._cache.reserve(max(s.slot for s in segments) + 1, max(s.end for s in segments))
-        logits = self._model.logits(self._model.batch(segments, self._cache))
+        with self._metrics.step_seconds.time():
+            logits = self._model.logits(self._model.batch(segments, self._cache))
         for completion, size in parts:
             completion.computed += size
         ready = [row for row, (c, _) in enumerate(parts) if c.computed == len(c.tokens)]
@@ -230,15 +254,35 @@ class Scheduler:
             if part := min(size, budget):
                 parts.append((completion, part))
                 budget -= part
-        return parts
+        # Tokens of one adapter side by side are computed in one piece.
+        return sorted(parts, key=lambda part: id(part[0].adapter) if part[0].adapter else 0)
 
     def _draw(self, completions: list[Completion], logits: torch.Tensor) -> None:
+        telling = [row for row, c in enumerate(completions) if c.tells_likelihoods]
+        untouched = logits[telling] if telling else logits
+        now = time.monotonic()
         for row, completion in enumerate(completions):
+            if not completion.generated:
+                self._metrics.first_token_seconds.observe(now - completion.asked)
+            if completion.params.moves_logits:
+                said = completion.tokens[len(completion.prompt) :]
+                adjust(logits[row], completion.params, completion.prompt, said)
             if completion.grammar:
                 _forbid(completion.grammar, logits[row])
         tokens = sample(logits, [c.params for c in completions], [c.draws for c in completions])
+        if telling:
+            telling_tokens = [tokens[row] for row in telling]
+            self._note(untouched, [completions[row] for row in telling], telling_tokens)
         for completion, token in zip(completions, tokens, strict=True):
             self._advance(completion, token)
+
+    def _note(self, logits: torch.Tensor, completions: list[Completion], tokens: list[int]) -> None:
+        """Tell completions how likely their tokens were; [completions, vocab_size] logits."""
+        alternatives = [c.params.logprobs or 0 for c in completions]
+        for completion, found in zip(completions, likelihoods(logits, tokens, alternatives), strict=True):
+            # The token that ends an answer is no part of its text.
+            if found.token not in self._model.eos_ids:
+                completion.note(found)
 
     def _advance(self, completion: Completion, token: int) -> None:
         grammar = completion.grammar
@@ -247,6 +291,9 @@ class Scheduler:
             return
         before = grammar.copy()
         grammar.accept(token)
+        if completion.tells_likelihoods:
+            self._append(completion, [token])
+            return
         tokens = [token, *grammar.forced()]
         left = completion.budget - len(tokens)
         short = left < _CLOSING_TOKENS and not (grammar.complete and left >= 0)
@@ -275,6 +322,7 @@ class Scheduler:
 
     def _finish(self, completion: Completion, *, cut: bool) -> None:
         self._release(completion)
+        self._metrics.count_done(completion)
         completion.finish("length" if cut else "stop")
 
 

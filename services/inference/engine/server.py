@@ -8,46 +8,37 @@ import logging
 import os
 import signal
 import tempfile
-import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from services.inference.engine.completion import Completion, Delta
+from services.inference.engine.adapters import Adapter
+from services.inference.engine.asking import Asked, Preparer, run
+from services.inference.engine.completion import Delta
 from services.inference.engine.config import EngineConfig
-from services.inference.engine.detokenizer import Detokenizer
-from services.inference.engine.grammar import Grammars
-from services.inference.engine.model import Model
-from services.inference.engine.protocol import ChatRequest, Reply, parse_chat_request
-from services.inference.engine.sampling import SamplingParams
-from services.inference.engine.scheduler import Scheduler
-from services.runtime.errors import (
-    DeadlineExceeded,
-    Internal,
-    InvalidArgument,
-    NotFound,
-    SishuError,
-    Unavailable,
+from services.inference.engine.http import (
+    MAX_BODY_BYTES,
+    Chunks,
+    errors_as_json,
+    key_check,
+    last_deltas,
+    stream,
 )
+from services.inference.engine.metrics import EngineMetrics
+from services.inference.engine.model import Model
+from services.inference.engine.protocol import AdapterRequest, ChatRequest, TextRequest, parse_request
+from services.inference.engine.replies import ChatReply, TextReply, Usage
+from services.inference.engine.scheduler import Scheduler
+from services.runtime.errors import InvalidArgument, NotFound, Unavailable
 
 log = logging.getLogger(__name__)
 
-_MAX_BODY_BYTES = 8 * 2**20
 _SHUTDOWN_SECONDS = 5.0
-_STATUS = {
-    "INVALID_ARGUMENT": 400,
-    "NOT_FOUND": 404,
-    "RESOURCE_EXHAUSTED": 429,
-    "UNAVAILABLE": 503,
-    "DEADLINE_EXCEEDED": 504,
-}
-_TYPES = {429: "rate_limit_error", 400: "invalid_request_error", 404: "invalid_request_error"}
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 async def serve(config: EngineConfig, model: Model) -> None:
@@ -73,8 +64,9 @@ async def listening(config: EngineConfig, model: Model) -> AsyncIterator[int]:
     Raises:
         Unavailable: the address cannot be bound.
     """
-    scheduler = Scheduler(model, config.max_batch, config.max_queue)
-    application = Server(config, model, scheduler).application()
+    metrics = EngineMetrics()
+    scheduler = Scheduler(model, config.max_batch, config.max_queue, metrics)
+    application = Server(config, model, scheduler, metrics).application()
     # Without handler_cancellation aiohttp lets the handler of a vanished client run on.
     runner = web.AppRunner(
         application, handler_cancellation=True, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS
@@ -112,18 +104,31 @@ def _write_ready(path: Path, port: int) -> None:
 class Server:
     """Translates HTTP requests to completions and back."""
 
-    def __init__(self, config: EngineConfig, model: Model, scheduler: Scheduler) -> None:
+    def __init__(
+        self, config: EngineConfig, model: Model, scheduler: Scheduler, metrics: EngineMetrics
+    ) -> None:
         self._config = config
         self._model = model
         self._scheduler = scheduler
-        self._grammars = Grammars(model.tokenizer, model.vocab_size, model.eos_ids)
+        self._preparer = Preparer(model)
+        self._metrics = metrics
+        metrics.watch(lambda: scheduler.active, lambda: scheduler.waiting, lambda: len(list(model.adapters)))
 
     def application(self) -> web.Application:
         """Return the aiohttp application."""
-        application = web.Application(middlewares=[_errors_as_json], client_max_size=_MAX_BODY_BYTES)
-        application.router.add_get("/health", self._health)
-        application.router.add_get("/v1/models", self._models)
-        application.router.add_post("/v1/chat/completions", self._chat)
+        middlewares = [errors_as_json, *key_check(self._config.api_key_file)]
+        application = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
+        router = application.router
+        router.add_get("/health", self._health)
+        router.add_get("/metrics", self._show_metrics)
+        router.add_get("/v1/models", self._models)
+        router.add_get("/v1/models/{name:.+}", self._one_model)
+        router.add_post("/v1/chat/completions", self._chat)
+        router.add_post("/v1/completions", self._text)
+        router.add_post("/v1/embeddings", self._embed)
+        if self._config.runtime_adapters:
+            router.add_post("/v1/load_lora_adapter", self._load_adapter)
+            router.add_post("/v1/unload_lora_adapter", self._unload_adapter)
         return application
 
     async def _health(self, _: web.Request) -> web.Response:
@@ -137,149 +142,97 @@ class Server:
         }
         return web.json_response(state, status=200 if scheduler.alive else 503)
 
+    async def _show_metrics(self, _: web.Request) -> web.Response:
+        return web.Response(
+            body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
     async def _models(self, _: web.Request) -> web.Response:
-        model = {
-            "id": self._config.name,
+        served = [None, *self._model.adapters]
+        return web.json_response({"object": "list", "data": [self._card(each) for each in served]})
+
+    async def _one_model(self, request: web.Request) -> web.Response:
+        return web.json_response(self._card(self._find(request.match_info["name"])))
+
+    def _card(self, adapter: Adapter | None) -> dict[str, Any]:
+        renderer = adapter.renderer if adapter else self._model.renderer
+        return {
+            "id": adapter.name if adapter else self._config.name,
             "object": "model",
             "created": 0,
             "owned_by": "sishu",
+            "parent": self._config.name if adapter else None,
             "max_model_len": self._model.context_length,
-            "renderer_sha256": self._model.renderer.sha256,
+            "renderer_sha256": renderer.sha256,
         }
-        return web.json_response({"object": "list", "data": [model]})
 
-    async def _chat(self, request: web.Request) -> web.StreamResponse:
-        chat = parse_chat_request(await request.read())
-        if chat.model != self._config.name:
-            raise NotFound("MODEL_NOT_FOUND", f"This server has no model {chat.model!r}.", "model")
-        # Rendering and compiling take milliseconds, long ones more; the loop serves others meanwhile.
-        completion, deltas = await asyncio.to_thread(self._prepare, chat, asyncio.get_running_loop())
-        reply = Reply(self._config.name, len(completion.prompt))
-        # Leaving this block in any way, a vanished client included, closes the iterator, which cancels.
-        async with aclosing(self._run(completion, deltas)) as results:
-            if not chat.stream:
-                return web.json_response(reply.whole(await anext(results)))
-            include_usage = bool(chat.stream_options and chat.stream_options.include_usage)
-            return await _stream(request, reply, results, include_usage=include_usage)
-
-    def _prepare(
-        self, chat: ChatRequest, loop: asyncio.AbstractEventLoop
-    ) -> tuple[Completion, asyncio.Queue[Delta]]:
-        prompt = self._model.render([message.plain() for message in chat.messages])
-        schema = chat.answer_schema()
-        params = self._fitting(chat, len(prompt))
-        # Bounded by the completion's own token budget.
-        deltas: asyncio.Queue[Delta] = asyncio.Queue()
-        completion = Completion(
-            prompt=prompt,
-            params=params,
-            detokenizer=Detokenizer(self._model.tokenizer.backend_tokenizer, params.stop),
-            emit=lambda delta: _put(loop, deltas, delta),
-            grammar=None if schema is None else self._grammars.compile(schema),
-            stream=bool(chat.stream),
-        )
-        return completion, deltas
-
-    def _fitting(self, chat: ChatRequest, prompt_tokens: int) -> SamplingParams:
-        """Return the sampling parameters; a length that the caller did not state shrinks to what is left."""
-        params = chat.sampling()
-        limit = self._model.context_length
-        left = limit - prompt_tokens
-        if left < (params.max_tokens if chat.states_length else 1):
-            raise InvalidArgument(
-                "CONTEXT_LENGTH_EXCEEDED",
-                f"This model's maximum context length is {limit} tokens. You requested {params.max_tokens} "
-                f"tokens of completion after {prompt_tokens} tokens of messages. Shorten one of them.",
-                "messages",
-            )
-        return replace(params, max_tokens=min(params.max_tokens, left))
-
-    async def _run(self, completion: Completion, deltas: asyncio.Queue[Delta]) -> AsyncGenerator[Delta]:
-        """Yield what the scheduler emits, up to the last delta.
+    def _find(self, name: str) -> Adapter | None:
+        """The adapter of a name; None is the base.
 
         Raises:
-            SishuError: the scheduler's own error, or DeadlineExceeded.
+            NotFound: the server has no such model.
         """
-        self._scheduler.submit(completion)
-        deadline = asyncio.get_running_loop().time() + self._config.request_seconds
-        try:
-            while True:
-                async with asyncio.timeout_at(deadline):
-                    delta = await deltas.get()
-                if delta.error:
-                    raise delta.error
-                yield delta
-                if delta.last:
-                    return
-        except TimeoutError as error:
-            seconds = self._config.request_seconds
-            raise DeadlineExceeded("TOO_SLOW", f"The answer took longer than {seconds:g} s.") from error
-        finally:
-            completion.cancelled = True
+        adapter = self._model.adapters.find(name)
+        if adapter is None and name != self._config.name:
+            raise NotFound("MODEL_NOT_FOUND", f"This server has no model {name!r}.", "model")
+        return adapter
 
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        chat = await asyncio.to_thread(parse_request, ChatRequest, await request.read())
+        adapter = self._find(chat.model)
+        # Rendering and compiling take milliseconds, long ones more; the loop serves others meanwhile.
+        asked = await asyncio.to_thread(self._preparer.chat, chat, adapter, asyncio.get_running_loop())
+        reply = ChatReply(chat.model, self._preparer.vocabulary)
+        # Leaving this block in any way, a vanished client included, closes the iterator, which cancels.
+        async with aclosing(self._run(asked)) as results:
+            if not chat.stream:
+                lasts = await last_deltas(results)
+                return web.json_response(
+                    reply.whole(asked.choices, lasts, Usage.of(asked.prompt_tokens, lasts))
+                )
+            chunks = Chunks(
+                lambda index, delta: reply.chunk(asked.choices[index], delta),
+                reply.usage_chunk if chat.includes_usage else None,
+            )
+            return await stream(request, results, chunks, asked.prompt_tokens)
 
-async def _stream(
-    request: web.Request, reply: Reply, results: AsyncGenerator[Delta], *, include_usage: bool
-) -> web.StreamResponse:
-    """Send the pieces as server-sent events; an error after the headers becomes the last event."""
-    first = await anext(results)
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
-    await response.prepare(request)
-    try:
-        delta = first
-        await _send(response, reply.chunk(delta, first=True))
-        async for delta in results:
-            await _send(response, reply.chunk(delta, first=False))
-        if include_usage:
-            await _send(response, reply.usage_chunk(delta))
-        await response.write(b"data: [DONE]\n\n")
-    except SishuError as error:
-        await _send(response, _error_body(error))
-    await response.write_eof()
-    return response
+    async def _text(self, request: web.Request) -> web.StreamResponse:
+        text = await asyncio.to_thread(parse_request, TextRequest, await request.read())
+        adapter = self._find(text.model)
+        asked = await asyncio.to_thread(self._preparer.text, text, adapter, asyncio.get_running_loop())
+        reply = TextReply(text.model, self._preparer.vocabulary)
+        async with aclosing(self._run(asked)) as results:
+            if not text.stream:
+                lasts = await last_deltas(results)
+                return web.json_response(
+                    reply.whole(lasts, asked.echoes, Usage.of(asked.prompt_tokens, lasts))
+                )
+            echoes = dict(enumerate(asked.echoes))
+            chunks = Chunks(
+                lambda index, delta: reply.chunk(index, delta, echoes.pop(index, "")),
+                reply.usage_chunk if text.includes_usage else None,
+            )
+            return await stream(request, results, chunks, asked.prompt_tokens)
 
-
-async def _send(response: web.StreamResponse, event: dict[str, Any]) -> None:
-    await response.write(b"data: " + json.dumps(event, ensure_ascii=False).encode() + b"\n\n")
-
-
-def _put(loop: asyncio.AbstractEventLoop, deltas: asyncio.Queue[Delta], delta: Delta) -> None:
-    # The loop may be gone when the engine stops; then nobody listens either.
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(deltas.put_nowait, delta)
-
-
-@web.middleware
-async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except SishuError as error:
-        return _error_response(error, _STATUS.get(error.code, 500))
-    except web.HTTPException as error:
-        return _error_response(
-            InvalidArgument("HTTP_ERROR", f"{error.reason}: {request.path}."), error.status
+    async def _embed(self, _: web.Request) -> web.Response:
+        raise InvalidArgument(
+            "EMBEDDINGS_UNSUPPORTED",
+            f"The model {self._config.name!r} writes text; it was not trained to embed any. Ask a server "
+            "of an embedding model.",
+            "model",
         )
-    except ConnectionError:
-        # The client went away while we wrote; there is nobody to answer.
-        raise
-    except Exception:
-        error_id = uuid.uuid4().hex
-        log.exception("request failed, error id %s", error_id)
-        return _error_response(Internal("INTERNAL", f"The engine failed; error id {error_id}."), 500)
 
+    async def _load_adapter(self, request: web.Request) -> web.Response:
+        wanted = parse_request(AdapterRequest, await request.read())
+        if wanted.lora_name == self._config.name:
+            raise InvalidArgument("INVALID_VALUE", "lora_name: this is the base's name.", "lora_name")
+        await asyncio.to_thread(self._model.adapters.load, wanted.lora_name, Path(wanted.lora_path))
+        return web.Response(text=f"Success: LoRA adapter '{wanted.lora_name}' added successfully.")
 
-def _error_response(error: SishuError, status: int) -> web.Response:
-    headers = {"Retry-After": "1"} if status == 429 else {}
-    return web.json_response(_error_body(error, status), status=status, headers=headers)
+    async def _unload_adapter(self, request: web.Request) -> web.Response:
+        wanted = parse_request(AdapterRequest, await request.read())
+        self._model.adapters.unload(wanted.lora_name)
+        return web.Response(text=f"Success: LoRA adapter '{wanted.lora_name}' removed successfully.")
 
-
-def _error_body(error: SishuError, status: int = 500) -> dict[str, Any]:
-    """Return OpenAI's error object (https://platform.openai.com/docs/guides/error-codes)."""
-    return {
-        "error": {
-            "message": error.message,
-            "type": _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error"),
-            "param": error.field or None,
-            "code": error.reason.lower(),
-        }
-    }
+    def _run(self, asked: Asked) -> AsyncGenerator[tuple[int, Delta]]:
+        return run(self._scheduler, asked, self._config.request_seconds)

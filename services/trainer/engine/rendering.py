@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -64,8 +64,18 @@ class Renderer:
         wish = self.settings.reasoning
         self._switches = {} if wish == "auto" else dict.fromkeys(_SWITCHES, wish == "on")
 
-    def text(self, messages: Sequence[Message], *, answer_follows: bool) -> str:
+    def text(
+        self,
+        messages: Sequence[Message],
+        *,
+        answer_follows: bool,
+        tools: Sequence[Mapping[str, Any]] = (),
+        switches: Mapping[str, Any] | None = None,
+    ) -> str:
         """What the model is shown of a conversation, up to where its answer begins where one is to follow.
+
+        `tools` are functions that it may call, `switches` further names for the template; what is decided for
+        the model wins over them.
 
         Raises RenderError where the template refuses the messages.
         """
@@ -74,7 +84,8 @@ class Renderer:
                 self._prepared(messages),
                 tokenize=False,
                 add_generation_prompt=answer_follows,
-                **self._switches,
+                tools=list(tools) or None,
+                **{**(switches or {}), **self._switches},
             )
         except Exception as error:  # jinja2 and the template's own raise_exception have no common base
             raise RenderError(f"the chat template refuses this conversation: {error}") from error
@@ -89,9 +100,15 @@ class Renderer:
         # Not through the wrapper: it sets state first, and the server encodes from several threads.
         return [each.ids for each in backend.encode_batch(list(texts), add_special_tokens=False)]
 
-    def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
-        """Token ids of a conversation up to where the answer begins. Raises RenderError."""
-        return self.ids([self.text(messages, answer_follows=True)])[0]
+    def prompt_ids(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Mapping[str, Any]] = (),
+        switches: Mapping[str, Any] | None = None,
+    ) -> list[int]:
+        """Token ids of a conversation up to where the answer begins; see `text`. Raises RenderError."""
+        return self.ids([self.text(messages, answer_follows=True, tools=tools, switches=switches)])[0]
 
     @property
     def sha256(self) -> str:

@@ -36,6 +36,7 @@ ENDLESS: Any = {
         "json_schema": {"schema": {"type": "string", "minLength": 5000}},
     },
 }
+TOOL: Any = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 SCHEMA: Any = {"type": "json_schema", "json_schema": {"name": "items", "schema": ITEMS, "strict": True}}
 
 
@@ -145,7 +146,7 @@ async def test_text_parts_and_developer_role_are_understood(url: str) -> None:
     ("change", "status", "code", "param"),
     [
         ({"model": "other"}, 404, "model_not_found", "model"),
-        ({"n": 2}, 400, "invalid_value", "n"),
+        ({"n": 129}, 400, "invalid_value", "n"),
         ({"temperature": -1}, 400, "invalid_value", "temperature"),
         ({"temperature": "hot"}, 400, "invalid_value", "temperature"),
         ({"top_p": 0}, 400, "invalid_value", "top_p"),
@@ -153,11 +154,15 @@ async def test_text_parts_and_developer_role_are_understood(url: str) -> None:
         ({"messages": []}, 400, "invalid_value", "messages"),
         ({"messages": [{"role": "tool", "content": "x"}]}, 400, "invalid_value", "messages"),
         ({"messages": [{"role": "assistant", "content": "x"}]}, 400, "invalid_messages", "messages"),
-        ({"frequency_penalty": 0.5}, 400, "invalid_value", "frequency_penalty"),
-        ({"logprobs": True}, 400, "invalid_value", "logprobs"),
+        ({"frequency_penalty": 2.5}, 400, "invalid_value", "frequency_penalty"),
+        ({"top_logprobs": 3}, 400, "invalid_value", "top_logprobs"),
+        ({"logprobs": True, "top_logprobs": 21}, 400, "invalid_value", "top_logprobs"),
         ({"tools": [{"type": "function"}]}, 400, "invalid_value", "tools"),
-        ({"logit_bias": {"1": 5}}, 400, "invalid_value", "logit_bias"),
-        ({"top_k": 5}, 400, "unsupported_field", "top_k"),
+        ({"logit_bias": {"1": 500}}, 400, "invalid_value", "logit_bias"),
+        ({"top_n": 5}, 400, "unsupported_field", "top_n"),
+        ({"stream_options": {"include_usage": True}}, 400, "invalid_value", "stream_options"),
+        ({"tool_choice": "required"}, 400, "invalid_value", "tool_choice"),
+        ({"tools": [TOOL]}, 400, "tools_unsupported", "tools"),
         ({"stop": ["a"] * 17}, 400, "invalid_value", "stop"),
         ({"max_tokens": 5000}, 400, "context_length_exceeded", "messages"),
         (

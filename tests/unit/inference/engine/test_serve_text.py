@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 from services.inference.engine.detokenizer import Detokenizer
 from services.inference.engine.grammar import Grammars
 from services.inference.engine.model import Model
-from services.inference.engine.sampling import SamplingParams, sample
+from services.inference.engine.sampling import SamplingParams, adjust, sample
 from services.runtime.errors import InvalidArgument
 from tests.unit.inference.engine.tiny import ITEMS
 
@@ -77,6 +77,29 @@ def test_top_p_looks_beyond_the_top_where_the_distribution_is_flat() -> None:
         [random.Random(n) for n in range(500)],  # noqa: S311 - no secret
     )
     assert len(set(tokens)) > 256
+
+
+def test_top_k_and_min_p_keep_the_likeliest() -> None:
+    logits = torch.tensor([[3.0, 2.0, 1.0, 0.0]]).repeat(400, 1)
+    draws = [random.Random(n) for n in range(400)]  # noqa: S311
+    few = [SamplingParams(top_k=2)] * 400
+    assert set(sample(logits.clone(), few, draws)) == {0, 1}
+    likely = [SamplingParams(min_p=0.2)] * 400
+    assert set(sample(logits.clone(), likely, draws)) == {0, 1}
+
+
+def test_penalties_mean_what_openai_says() -> None:
+    logits = torch.tensor([1.0, 1.0, -1.0, 1.0])
+    row = logits.clone()
+    adjust(row, SamplingParams(presence_penalty=0.5, frequency_penalty=0.25), [3, 3], [0, 0, 2])
+    assert row.tolist() == [1 - 0.5 - 0.5, 1, -1 - 0.5 - 0.25, 1]
+    row = logits.clone()
+    adjust(row, SamplingParams(repetition_penalty=2.0), [3], [0, 2])
+    assert row.tolist() == [0.5, 1, -2, 0.5]
+    row = logits.clone()
+    adjust(row, SamplingParams(logit_bias={1: -100.0, 3: 4.0}), [3], [])
+    assert row.tolist() == [1, -99, -1, 5]
+    assert not SamplingParams(presence_penalty=0.0).moves_logits
 
 
 def test_forbidden_tokens_are_never_drawn() -> None:

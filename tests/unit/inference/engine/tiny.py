@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from services.inference.engine.adapters import Adapter
 from services.inference.engine.completion import Completion, Delta
 from services.inference.engine.config import EngineConfig
 from services.inference.engine.detokenizer import Detokenizer
@@ -83,6 +84,7 @@ def ask(
     *,
     grammar: Grammar | None = None,
     stream: bool = False,
+    adapter: Adapter | None = None,
 ) -> Heard:
     deltas: list[Delta] = []
     detokenizer = Detokenizer(model.tokenizer.backend_tokenizer, params.stop)
@@ -92,7 +94,7 @@ def ask(
         if delta.last:
             heard.ended.set()
 
-    completion = Completion(prompt, params, detokenizer, emit, grammar, stream)
+    completion = Completion(prompt, params, detokenizer, emit, grammar, stream, adapter)
     heard = Heard(completion, deltas)
     scheduler.submit(completion)
     return heard
