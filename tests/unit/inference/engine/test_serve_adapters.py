@@ -32,7 +32,7 @@ def make_adapter(folder: Path, place: Path, seed: int, **options: Any) -> Path:
     torch.manual_seed(seed)
     network = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
     config = peft.LoraConfig(r=4, lora_alpha=32, init_lora_weights=False, **options)
-    peft.get_peft_model(network, config).save_pretrained(place)
+    peft.get_peft_model(network, config).save_pretrained(str(place))
     return place
 
 
