@@ -11,7 +11,7 @@ TESTERS ?= 3
 PYTEST := python -m pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder --durations 20
 EXTRAS := --extra local --extra engine --extra deepspeed --extra dev --extra bench
 
-.PHONY: help setup demo test test-full test-engine-floor lint format gen bench-setup bench-ingest bench-generation bench-quality bench-dataset bench-train bench-estimate bench pins clean
+.PHONY: help setup demo test test-full test-engine-floor lint format gen bench-setup bench-ingest bench-generation bench-quality bench-dataset bench-train bench-estimate bench-inference bench pins clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench-train: bench-setup ## Measure fine-tuning: speed, losses, resuming, beside
 
 bench-estimate: bench-setup ## Measure how near estimates of memory come to what training takes.
 	@python -m tests.bench.bench_estimate
+
+bench-inference: bench-setup ## Measure the built-in engine: speed alone and for eight, first tokens, memory.
+	@python -m tests.bench.bench_inference
 
 bench: bench-setup ## Measure everything; the figures go to standard output.
 	@for file in tests/bench/bench_*.py; do python -m "tests.bench.$$(basename "$$file" .py)"; done

@@ -12,6 +12,7 @@ BENCHES = (
     "bench_dataset",
     "bench_estimate",
     "bench_generation",
+    "bench_inference",
     "bench_ingest",
     "bench_quality",
     "bench_train",
