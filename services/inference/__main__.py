@@ -8,10 +8,15 @@ from pathlib import Path
 
 from services.inference.config import InferenceConfig
 from services.inference.engine_process import Engines
+from services.inference.gateway.server import Gateway
+from services.inference.history.service import ConversationServicer
+from services.inference.history.store import ConversationStore
 from services.inference.loading import Loader
 from services.inference.metrics import InferenceMetrics
 from services.inference.reconciler import Reconciler
+from services.inference.resting import Waker
 from services.inference.service import ChatServicer, DeploymentServicer, ExamServicer
+from services.inference.sharing import Seats
 from services.inference.store import Store
 from services.inference.supervisor import Supervisor
 from services.inference.upstream import Upstream
@@ -20,7 +25,12 @@ from services.runtime.config import read
 from services.runtime.project_data import ProjectData
 from services.runtime.room import Built, Parts, Room, run_room
 from services.runtime.server import Servicer
-from sishu.inference.v1 import chat_service_pb2_grpc, deployment_service_pb2_grpc, exam_service_pb2_grpc
+from sishu.inference.v1 import (
+    chat_service_pb2_grpc,
+    conversation_service_pb2_grpc,
+    deployment_service_pb2_grpc,
+    exam_service_pb2_grpc,
+)
 
 
 def build(parts: Parts) -> Built:
@@ -28,10 +38,13 @@ def build(parts: Parts) -> Built:
     config = read(InferenceConfig, os.environ)
     home, wake = parts.config.home, asyncio.Event()
     store, metrics = Store(parts.pool, parts.jobs), InferenceMetrics(parts.metrics.registry)
+    conversations = ConversationStore(parts.pool)
     upstream = Upstream(metrics, config.answer_seconds)
+    waker = Waker(store.deployments, wake, config.load_seconds)
+    gateway = Gateway(store.deployments, waker, metrics, parts.config, config)
     loader = Loader(parts.client, home, config.engine_python)
     engines = Engines(config, home / "deployments")
-    supervisor = Supervisor(store.deployments, loader, engines, metrics)
+    supervisor = Supervisor(store.deployments, loader, Seats(engines), metrics)
     return Built(
         servicers=[
             Servicer(
@@ -42,7 +55,12 @@ def build(parts: Parts) -> Built:
             Servicer(
                 "sishu.inference.v1.ChatService",
                 chat_service_pb2_grpc.add_ChatServiceServicer_to_server,
-                ChatServicer(store.deployments, upstream),
+                ChatServicer(store.deployments, upstream, waker, conversations),
+            ),
+            Servicer(
+                "sishu.inference.v1.ConversationService",
+                conversation_service_pb2_grpc.add_ConversationServiceServicer_to_server,
+                ConversationServicer(conversations),
             ),
             Servicer(
                 "sishu.inference.v1.ExamService",
@@ -52,7 +70,10 @@ def build(parts: Parts) -> Built:
         ],
         handlers={"ask_question": ExamWorker(parts.jobs, store, upstream, metrics).ask_question},
         project_data=ProjectData(store.delete_project, ("exams",)),
-        background=[Reconciler(store.deployments, supervisor, upstream, metrics, wake).run],
+        background=[
+            Reconciler(store.deployments, supervisor, upstream, metrics, wake).run,
+            gateway.run,
+        ],
         closing=[upstream.close],
     )
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from services.inference.deployments import Deployment
+from google.protobuf.json_format import MessageToDict
+
+from services.inference.deployments import Deployment, DeploymentOptions
 from services.inference.exams import Difference, Exam, ExamResult, NewArm, NewExam, Summary
 from services.inference.model_files import ModelFile
-from services.inference.upstream import Piece, Sampling, Usage
+from services.inference.upstream import Likelihood, Piece, Sampling, Usage
 from services.runtime.convert import failure_to_pb, job_to_pb, timestamp
-from services.runtime.extra_body import extra_body
+from services.runtime.extra_body import extra_body, whole
 from services.runtime.jobs import Job
 from sishu.common.v1 import message_pb2, object_pb2, text_span_pb2
-from sishu.inference.v1 import chat_service_pb2, deployment_pb2, exam_pb2
+from sishu.inference.v1 import chat_pb2, chat_service_pb2, deployment_pb2, exam_pb2
 
 
 def deployment_to_pb(deployment: Deployment) -> deployment_pb2.Deployment:
@@ -28,15 +31,96 @@ def deployment_to_pb(deployment: Deployment) -> deployment_pb2.Deployment:
         base_url=deployment.base_url,
         served_model_name=deployment.served_model_name,
         restarts=deployment.restarts,
+        options=options_to_pb(deployment.options),
         create_time=timestamp(deployment.create_time),
         update_time=timestamp(deployment.update_time),
     )
 
 
-def message_from_pb(message: message_pb2.Message) -> dict[str, str]:
-    """A message as the OpenAI protocol writes it; past reasoning is not shown to the model again."""
+def options_to_pb(options: DeploymentOptions) -> deployment_pb2.DeploymentOptions:
+    """How a model is to be loaded."""
+    device, precision = options.device.upper(), options.precision.upper()
+    return deployment_pb2.DeploymentOptions(
+        shared=options.shared,
+        device=deployment_pb2.DeploymentDevice.Value(f"DEPLOYMENT_DEVICE_{device or 'UNSPECIFIED'}"),
+        precision=deployment_pb2.DeploymentPrecision.Value(
+            f"DEPLOYMENT_PRECISION_{precision or 'UNSPECIFIED'}"
+        ),
+        context_length=options.context_length,
+        kv_memory_mib=options.kv_memory_mib,
+        idle_seconds=options.idle_seconds,
+    )
+
+
+def options_from_pb(options: deployment_pb2.DeploymentOptions) -> DeploymentOptions:
+    """How a model is to be loaded."""
+    device = deployment_pb2.DeploymentDevice.Name(options.device).removeprefix("DEPLOYMENT_DEVICE_")
+    precision = deployment_pb2.DeploymentPrecision.Name(options.precision)
+    return DeploymentOptions(
+        shared=options.shared,
+        device="" if device == "UNSPECIFIED" else device.lower(),
+        precision=precision.removeprefix("DEPLOYMENT_PRECISION_").lower() if options.precision else "",
+        context_length=options.context_length,
+        kv_memory_mib=options.kv_memory_mib,
+        idle_seconds=options.idle_seconds,
+    )
+
+
+def message_from_pb(message: chat_pb2.ChatMessage) -> dict[str, Any]:
+    """A message as the OpenAI protocol writes it; the chat template decides about past reasoning."""
+    found: dict[str, Any] = turn_from_pb(message)
+    if message.reasoning:
+        found["reasoning_content"] = message.reasoning
+    if message.tool_calls:
+        found["tool_calls"] = [
+            {"id": call.key, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+    return {**found, "tool_call_id": message.tool_call_key} if message.tool_call_key else found
+
+
+def turn_from_pb(message: message_pb2.Message | chat_pb2.ChatMessage) -> dict[str, str]:
+    """Who said what, as the OpenAI protocol writes it."""
     role = message_pb2.Role.Name(message.role).removeprefix("ROLE_").lower()
     return {"role": role, "content": message.content}
+
+
+def asking_from_pb(request: chat_service_pb2.ChatRequest) -> Sampling:
+    """All that a chat says about its answer."""
+
+    def given(*names: str) -> dict[str, Any]:
+        return {name: getattr(request, name) for name in names if request.HasField(name)}  # type: ignore[arg-type]  # our names
+
+    sampling = sampling_from_pb(request.sampling)
+    options = given("presence_penalty", "frequency_penalty", "top_logprobs")
+    if "top_logprobs" in options:
+        options["logprobs"] = True
+    if request.HasField("response_schema"):
+        schema = whole(MessageToDict(request.response_schema))
+        options["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": schema, "strict": True},
+        }
+    if request.tools or request.tool_choice or request.required_tool:
+        options["tools"] = [tool_from_pb(tool) for tool in request.tools]
+        options["tool_choice"] = tool_choice_from_pb(request)
+    extra = given("top_k", "min_p", "repetition_penalty")
+    return replace(sampling, options=options, extra={**sampling.extra, **extra})
+
+
+def tool_from_pb(tool: chat_pb2.Tool) -> dict[str, Any]:
+    """A tool as the OpenAI protocol writes it."""
+    parameters = whole(MessageToDict(tool.parameters)) or {"type": "object", "properties": {}}
+    function = {"name": tool.name, "description": tool.description, "parameters": parameters}
+    return {"type": "function", "function": function}
+
+
+def tool_choice_from_pb(request: chat_service_pb2.ChatRequest) -> Any:
+    """Whether a tool is called, as the OpenAI protocol writes it."""
+    if request.required_tool:
+        return {"type": "function", "function": {"name": request.required_tool}}
+    choices = {chat_pb2.TOOL_CHOICE_NONE: "none", chat_pb2.TOOL_CHOICE_REQUIRED: "required"}
+    return choices.get(request.tool_choice, "auto")
 
 
 def sampling_from_pb(sampling: message_pb2.Sampling) -> Sampling:
@@ -63,6 +147,17 @@ def chat_response(piece: Piece) -> chat_service_pb2.ChatResponse:
         reasoning=piece.reasoning,
         finish_reason=chat_service_pb2.FinishReason.Value(reason),
         usage=usage_to_pb(piece.usage),
+        tool_calls=[
+            chat_pb2.ToolCall(key=call.id, name=call.name, arguments=call.arguments) for call in piece.calls
+        ],
+        logprobs=map(likelihood_to_pb, piece.likelihoods),
+    )
+
+
+def likelihood_to_pb(found: Likelihood) -> chat_pb2.TokenLogprob:
+    """A token's likelihood."""
+    return chat_pb2.TokenLogprob(
+        token=found.token, logprob=found.logprob, top=map(likelihood_to_pb, found.top)
     )
 
 

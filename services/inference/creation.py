@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.inference.deployments import Deployment, not_found
+from services.inference.deployments import Deployment, DeploymentOptions, not_found
 from services.inference.exams import Exam, ExamArm, ExamItem, NewExam, check_arms
 from services.inference.held_out import read_exam_items
 from services.inference.store import DeploymentStore, Store
@@ -17,9 +17,14 @@ from sishu.trainer.v1 import model_service_pb2
 
 
 async def create_deployment(
-    project_id: str, model_id: str, request_id: str, store: DeploymentStore, client: Client
+    project_id: str,
+    model_id: str,
+    options: DeploymentOptions,
+    request_id: str,
+    store: DeploymentStore,
+    client: Client,
 ) -> Deployment:
-    """The project's deployment of a model, or what the request id made before.
+    """The project's deployment of a model with these options, or what the request id made before.
 
     Raises:
         NotFound: there is no such model.
@@ -29,7 +34,7 @@ async def create_deployment(
     if made:
         return await store.get(made)
     name = await check_model(client, project_id, model_id)
-    return await store.create(project_id, model_id, name, request_id)
+    return await store.create(project_id, model_id, name, options, request_id)
 
 
 async def check_model(client: Client, project_id: str, model_id: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import signal
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from services.runtime.errors import (
     FailedPrecondition,
@@ -21,6 +22,8 @@ from services.runtime.failures import Failure
 from services.runtime.faults import RETRYABLE
 
 BUILTIN = "builtin"
+_OF_ROOM = frozenset({"shared", "idle_seconds"})
+"""Options that are none of the engine's business."""
 MOST_FAILED_STARTS = 3
 LONGEST_DELAY_SECONDS = 30.0
 WAIT_SECONDS = 2.0
@@ -43,6 +46,31 @@ REFUSAL = re.compile(r"^(?P<reason>(?!CANNOT_LISTEN)[A-Z]+(?:_[A-Z]+)+): (?P<mes
 
 
 @dataclass(frozen=True)
+class DeploymentOptions:
+    """How a model is to be loaded; nothing of it leaves the choice to the engine."""
+
+    shared: bool = False
+    """One engine for all deployments of a base that say so: adapters are loaded beside it, not merged."""
+    device: str = ""
+    precision: str = ""
+    context_length: int = 0
+    """Most tokens of prompt and answer together."""
+    kv_memory_mib: int = 0
+    """Memory for keys and values."""
+    idle_seconds: int = 0
+    """Unloaded after so long without a question; 0 keeps it loaded."""
+
+    @property
+    def of_engine(self) -> dict[str, Any]:
+        """What an engine is told, by its flags; what is left to it is left out."""
+        return {name: value for name, value in asdict(self).items() if value and name not in _OF_ROOM}
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is stored: equal options are equal there."""
+        return {name: value for name, value in asdict(self).items() if value}
+
+
+@dataclass(frozen=True)
 class Deployment:
     """A model that is to be loaded for as long as the deployment exists."""
 
@@ -57,6 +85,7 @@ class Deployment:
     restarts: int
     create_time: datetime
     update_time: datetime
+    options: DeploymentOptions = DeploymentOptions()  # frozen
 
     @property
     def settled(self) -> bool:
@@ -70,6 +99,8 @@ class ModelFolders:
 
     model: Path
     adapter: Path | None = None
+    base_name: str = ""
+    """Name of the base model that an adapter is for."""
 
 
 class Verdict(Enum):

@@ -10,11 +10,12 @@ import signal
 import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from services.inference.config import InferenceConfig
 from services.inference.deployments import Deployment, ModelFolders, engine_failure
+from services.inference.preflight import check_memory
 from services.runtime.errors import DeadlineExceeded
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,6 +78,11 @@ class EngineProcess:
         """Process id of the engine, and id of its process group."""
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self._process.returncode is not None
+
     async def wait(self) -> int:
         """Wait until it ends; return its exit code."""
         return await self._process.wait()
@@ -105,9 +111,24 @@ class Engines:
         Raises:
             SishuError: it does not; the message says why.
         """
-        command = engine_command(self._config, deployment, folders)
+        return await self._start(deployment, folders.model, engine_command(self._config, deployment, folders))
+
+    async def start_shared(self, deployment: Deployment, base: Path, name: str) -> EngineProcess:
+        """Start an engine with a base model of a name, into which adapters can be loaded.
+
+        The log is the deployment's that needed it first.
+
+        Raises:
+            SishuError: it does not answer; the message says why.
+        """
+        named = replace(deployment, served_model_name=name)
+        command = [*engine_command(self._config, named, ModelFolders(base)), "--runtime-adapters"]
+        return await self._start(deployment, base, command)
+
+    async def _start(self, deployment: Deployment, model: Path, command: Sequence[str]) -> EngineProcess:
         files = EngineFiles.of(self._folder, deployment.id)
         async with self._starts:
+            await asyncio.to_thread(check_memory, model, deployment.options)
             return await start_engine(command, files, self._config.load_seconds)
 
     def forget_others(self, deployment_ids: Collection[str]) -> None:
@@ -123,7 +144,10 @@ def engine_command(config: InferenceConfig, deployment: Deployment, folders: Mod
     if folders.adapter:
         command += ["--adapter", str(folders.adapter)]
     # With `=`, a name may begin with a dash.
-    return [*command, f"--name={deployment.served_model_name}", "--max-batch", str(config.engine_batch)]
+    command += [f"--name={deployment.served_model_name}", "--max-batch", str(config.engine_batch)]
+    for name, value in deployment.options.of_engine.items():
+        command += [f"--{name.replace('_', '-')}", str(value)]
+    return command
 
 
 async def start_engine(command: Sequence[str], files: EngineFiles, seconds: float) -> EngineProcess:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.inference.convert import message_from_pb, quote_from_pb
+from services.inference.convert import quote_from_pb, turn_from_pb
 from services.inference.exams import MOST_ITEMS, ExamItem, exam_item
 from services.runtime.errors import FailedPrecondition, InvalidArgument
 from sishu.client import Client
@@ -29,7 +29,7 @@ async def read_exam_items(client: Client, project_id: str, dataset_version_id: s
     while True:
         page = await client.datasets.ListDatasetVersionExamples(request)
         for held in page.dataset_version_examples:
-            messages = [message_from_pb(message) for message in held.messages]
+            messages = [turn_from_pb(message) for message in held.messages]
             quotes = [quote_from_pb(quote) for quote in held.quotes]
             items.append(exam_item(held.example_id, len(items), messages, quotes))
         check_size(len(items), dataset_version_id, complete=not page.next_page_token)

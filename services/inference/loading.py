@@ -56,7 +56,7 @@ class Loader:
         if model.kind == model_pb2.MODEL_KIND_MERGED:
             return ModelFolders(folder)
         base = await self._ready_model(model.base_model_id)
-        return ModelFolders(await self._base(base), folder)
+        return ModelFolders(await self._base(base), folder, base.name)
 
     def forget_others(self, model_ids: Collection[str]) -> None:
         """Delete the fetched files of all models but these; they can be fetched again."""

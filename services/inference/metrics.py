@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.runtime.metrics import SECONDS
 
-DEPLOYMENT_STATES = ("loading", "ready", "failed")
+DEPLOYMENT_STATES = ("loading", "ready", "failed", "idle")
 
 
 class InferenceMetrics:

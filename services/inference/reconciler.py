@@ -20,6 +20,8 @@ from services.runtime.faults import as_sishu_error
 POLL_SECONDS = 1.0
 DRAIN_SECONDS = 10.0
 FOLLOW_SECONDS = 20.0
+RESTING = frozenset({"failed", "idle"})
+"""States in which a deployment has no engine until somebody asks for it."""
 
 log = structlog.get_logger()
 
@@ -99,7 +101,7 @@ class Reconciler:
         await self._stop_unwanted(frozenset(wanted))
         await self._forget_unwanted(wanted)
         for deployment in wanted.values():
-            if deployment.id not in self._tasks and deployment.state != "failed":
+            if deployment.id not in self._tasks and deployment.state not in RESTING:
                 self._start(deployment)
 
     def _start(self, deployment: Deployment) -> None:

@@ -7,16 +7,20 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 
 from services.inference.convert import (
+    asking_from_pb,
     chat_response,
     deployment_to_pb,
     exam_to_pb,
     message_from_pb,
     new_exam,
+    options_from_pb,
     result_to_pb,
-    sampling_from_pb,
 )
 from services.inference.creation import create_deployment, create_exam
 from services.inference.exams import Exam, arm_index
+from services.inference.history.store import ConversationStore
+from services.inference.history.talk import Talk
+from services.inference.resting import Waker
 from services.inference.standings import Standings
 from services.inference.store import DeploymentStore, Store, exam_not_found
 from services.inference.upstream import Upstream
@@ -47,7 +51,12 @@ class DeploymentServicer(DeploymentServiceServicer):
     ) -> deployment_pb.CreateDeploymentResponse:
         wanted = request.deployment
         deployment = await create_deployment(
-            wanted.project_id, wanted.model_id, request.request_id, self._store, self._client
+            wanted.project_id,
+            wanted.model_id,
+            options_from_pb(wanted.options),
+            request.request_id,
+            self._store,
+            self._client,
         )
         self._wake.set()
         return deployment_pb.CreateDeploymentResponse(deployment=deployment_to_pb(deployment))
@@ -86,19 +95,27 @@ class DeploymentServicer(DeploymentServiceServicer):
 class ChatServicer(ChatServiceServicer):
     """Chat."""
 
-    def __init__(self, store: DeploymentStore, upstream: Upstream) -> None:
+    def __init__(
+        self, store: DeploymentStore, upstream: Upstream, waker: Waker, conversations: ConversationStore
+    ) -> None:
         self._store = store
+        self._conversations = conversations
         self._upstream = upstream
+        self._waker = waker
 
     async def Chat(
         self, request: chat_pb.ChatRequest, context: Context
     ) -> AsyncIterator[chat_pb.ChatResponse]:
-        deployment = await self._store.get(request.deployment_id)
+        deployment = await self._waker.awake(await self._store.get(request.deployment_id))
         messages = [message_from_pb(message) for message in request.messages]
-        answer = self._upstream.ask(deployment, messages, sampling_from_pb(request.sampling))
+        talk = None
+        if request.conversation_id:
+            talk = await Talk.begin(self._conversations, request.conversation_id, deployment)
+        asked = talk.messages(messages) if talk else messages
+        answer = self._upstream.ask(deployment, asked, asking_from_pb(request))
         # Closed here and now when the caller goes away, not when the garbage is collected.
         async with aclosing(answer) as pieces:
-            async for piece in pieces:
+            async for piece in talk.kept(pieces, messages) if talk else pieces:
                 yield chat_response(piece)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import asyncpg
 
-from services.inference.deployments import BUILTIN, Deployment, not_found
+from services.inference.deployments import BUILTIN, Deployment, DeploymentOptions, not_found
 from services.inference.exams import Exam, ExamArm, ExamItem, ExamResult, Score
 from services.runtime.db import Connection, Pool, claim_request, forget_requests, transaction
 from services.runtime.errors import FailedPrecondition, NotFound
@@ -28,16 +28,17 @@ class DeploymentStore:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
 
-    async def create(self, project_id: str, model_id: str, model_name: str, request_id: str) -> Deployment:
-        """The project's deployment of a model, made unless it is there; a failed one is to be tried again."""
+    async def create(
+        self, project_id: str, model_id: str, model_name: str, options: DeploymentOptions, request_id: str
+    ) -> Deployment:
+        """The project's deployment of a model with these options; a failed one is to be tried again."""
         async with transaction(self.pool) as connection:
             await connection.execute(SQL.lock_model, project_id, model_id)
-            found = await connection.fetchval(SQL.find_deployment, project_id, model_id) or new_id()
+            wanted = (project_id, model_id, options.as_json())
+            found = await connection.fetchval(SQL.find_deployment, *wanted) or new_id()
             deployment_id = await claim_request(connection, "CreateDeployment", request_id, found)
             if deployment_id == found:
-                await connection.execute(
-                    SQL.upsert_deployment, found, project_id, model_id, BUILTIN, model_name
-                )
+                await connection.execute(SQL.upsert_deployment, found, *wanted, BUILTIN, model_name)
             return await self._get(connection, deployment_id)
 
     async def get(self, deployment_id: str) -> Deployment:
@@ -84,6 +85,10 @@ class DeploymentStore:
             await connection.execute(SQL.delete_deployment, deployment_id)
             await forget_requests(connection, deployment_id)
 
+    async def all(self) -> list[Deployment]:
+        """Every deployment, oldest first; their number is bounded by this machine's memory."""
+        return [deployment(row) for row in await self.pool.fetch(SQL.wanted_deployments)]
+
     async def share(self, connection: Connection, deployment_ids: Sequence[str]) -> None:
         """Let nobody delete some deployments until the transaction ends.
 
@@ -107,9 +112,21 @@ class DeploymentStore:
         """Every deployment."""
         return [deployment(row) for row in await connection.fetch(SQL.wanted_deployments)]
 
-    async def set_ready(self, deployment_id: str, base_url: str) -> None:
-        """Note where the engine answers."""
-        await self.pool.execute(SQL.set_ready, deployment_id, base_url)
+    async def set_ready(self, deployment_id: str, base_url: str, model_name: str) -> None:
+        """Note where the engine answers, and to which name."""
+        await self.pool.execute(SQL.set_ready, deployment_id, base_url, model_name)
+
+    async def set_idle(self, deployment_id: str, seconds: float) -> bool:
+        """Note that a model is unloaded if nobody asked it for so long; say whether that is so."""
+        return bool(await self.pool.fetchval(SQL.set_idle, deployment_id, seconds))
+
+    async def load_again(self, deployment_id: str) -> None:
+        """Want a model loaded that was unloaded because nobody asked it."""
+        await self.pool.execute(SQL.load_again, deployment_id)
+
+    async def touch(self, deployment_id: str) -> None:
+        """Note that somebody asks a model."""
+        await self.pool.execute(SQL.touch, deployment_id)
 
     async def set_loading_again(self, deployment_id: str) -> None:
         """Note that the engine ended by itself and is started again."""
@@ -242,16 +259,23 @@ class Store:
         self.exams = ExamStore(pool)
 
     async def delete_project(self, project_id: str) -> dict[str, int]:
-        """Delete the project's jobs, exams and deployments; return the deleted rows by table."""
+        """Delete all that the project has here; return the deleted rows by table."""
         async with transaction(self.pool) as connection:
             # Goes first: it waits for the items that are being finished, and none can be finished after it.
             await self.jobs.delete_project(connection, project_id)
             counts = await connection.fetchrow(SQL.count_project_rows, project_id)
             exams = await connection.fetch(SQL.delete_project_exams, project_id)
             deployments = await connection.fetch(SQL.delete_project_deployments, project_id)
-            await forget_requests(connection, *(row["id"] for row in [*exams, *deployments]))
+            talks = await connection.fetch(SQL.delete_project_conversations, project_id)
+            await forget_requests(connection, *(row["id"] for row in [*exams, *deployments, *talks]))
         assert counts is not None  # noqa: S101  # counts always come back
-        return {**counts, "exams": len(exams), "deployments": len(deployments)}
+        return {
+            **counts,
+            "exams": len(exams),
+            "deployments": len(deployments),
+            "conversations": len(talks),
+            "conversation_messages": sum(row["message_count"] for row in talks),
+        }
 
 
 def bytes_of(one: Deployment) -> int:
@@ -261,8 +285,10 @@ def bytes_of(one: Deployment) -> int:
 
 def deployment(row: asyncpg.Record) -> Deployment:
     """A row of `deployments`."""
+    columns = {name: value for name, value in row.items() if name != "use_time"}
     failure = row["failure"]
-    return Deployment(**{**row, "failure": Failure(**failure) if failure else None})
+    options = DeploymentOptions(**row["options"])
+    return Deployment(**{**columns, "failure": Failure(**failure) if failure else None, "options": options})
 
 
 def exam(row: asyncpg.Record) -> Exam:

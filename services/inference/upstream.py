@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import openai
-from openai.types.chat import ChatCompletionChunk
+from openai.types.chat import ChatCompletionChunk, ChatCompletionTokenLogprob
+from openai.types.chat.chat_completion_token_logprob import TopLogprob
 
 from services.inference.deployments import Deployment, not_ready
 from services.inference.metrics import InferenceMetrics
@@ -40,6 +41,9 @@ class Sampling:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    """What OpenAI's own API does not know."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What it knows beside the above."""
 
     def as_options(self) -> dict[str, Any]:
         """As parameters of a chat completion."""
@@ -50,7 +54,7 @@ class Sampling:
             "seed": self.seed,
             "stop": list(self.stop) or None,
         }
-        given = {name: value for name, value in named.items() if value is not None}
+        given = {name: value for name, value in named.items() if value is not None} | dict(self.options)
         return {**given, "extra_body": dict(self.extra)} if self.extra else given
 
 
@@ -63,13 +67,33 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class ToolCall:
+    """A call that a model wants made; the arguments are the JSON text of an object."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """A token's bytes with the log probability that the model gave it, and the likeliest ones."""
+
+    token: bytes
+    logprob: float
+    top: tuple[Likelihood, ...] = ()
+
+
+@dataclass(frozen=True)
 class Piece:
-    """A part of an answer; finish reason and usage are set in the last one only."""
+    """A part of an answer; finish reason, usage and calls are set in the last one only."""
 
     content: str = ""
     reasoning: str = ""
     finish_reason: str = ""
     usage: Usage | None = None
+    calls: tuple[ToolCall, ...] = ()
+    likelihoods: tuple[Likelihood, ...] = ()
 
 
 class Upstream:
@@ -89,7 +113,7 @@ class Upstream:
         self._sdk: openai.AsyncOpenAI | None = None
 
     async def ask(
-        self, deployment: Deployment, messages: Sequence[Mapping[str, str]], sampling: Sampling
+        self, deployment: Deployment, messages: Sequence[Mapping[str, Any]], sampling: Sampling
     ) -> AsyncGenerator[Piece]:
         """Stream an answer; closing the iterator closes the connection, and with it the engine's work.
 
@@ -145,10 +169,12 @@ class Upstream:
         self, stream: openai.AsyncStream[ChatCompletionChunk], deployment: Deployment, started: float
     ) -> AsyncIterator[Piece]:
         finish_reason, usage, first = "", None, True
+        calls = CallsReader()
         async for chunk in stream:
             if time.monotonic() > started + self._seconds:
                 raise too_slow(deployment, self._seconds)
             usage = usage_of(chunk) or usage
+            calls.push(chunk)
             piece, reason = piece_of(chunk)
             finish_reason = reason or finish_reason
             if piece and first:
@@ -159,7 +185,7 @@ class Upstream:
         if not finish_reason:
             raise engine_lost(deployment)
         self._count_tokens(usage)
-        yield Piece(finish_reason=finish_reason, usage=usage)
+        yield Piece(finish_reason=finish_reason, usage=usage, calls=calls.all())
 
     def _count_tokens(self, usage: Usage | None) -> None:
         if usage:
@@ -215,8 +241,40 @@ def piece_of(chunk: ChatCompletionChunk) -> tuple[Piece | None, str]:
     # vLLM's name, and the one that others took up: the SDK knows neither.
     reasoning = clean(extra.get("reasoning_content") or extra.get("reasoning") or "")
     content = clean(choice.delta.content or "")
-    piece = Piece(content, reasoning) if content or reasoning else None
+    told = choice.logprobs.content if choice.logprobs else None
+    likelihoods = tuple(map(likelihood, told or ()))
+    piece = (
+        Piece(content, reasoning, likelihoods=likelihoods) if content or reasoning or likelihoods else None
+    )
     return piece, reason if reason in FINISH_REASONS or not reason else "stop"
+
+
+def likelihood(told: ChatCompletionTokenLogprob | TopLogprob) -> Likelihood:
+    """A token's likelihood as an engine tells it; one that tells no bytes tells the text."""
+    raw = told.token.encode("utf-8", "replace") if told.bytes is None else bytes(told.bytes)
+    top = told.top_logprobs if isinstance(told, ChatCompletionTokenLogprob) else []
+    return Likelihood(raw, told.logprob, tuple(map(likelihood, top)))
+
+
+class CallsReader:
+    """Puts tool calls together, which servers may send in fragments."""
+
+    def __init__(self) -> None:
+        self._found: dict[int, list[str]] = {}
+
+    def push(self, chunk: ChatCompletionChunk) -> None:
+        """Take the fragments of a chunk in."""
+        for choice in chunk.choices:
+            for call in choice.delta.tool_calls or ():
+                found = self._found.setdefault(call.index, ["", "", ""])
+                found[0] = call.id or found[0]
+                if call.function:
+                    found[1] += call.function.name or ""
+                    found[2] += call.function.arguments or ""
+
+    def all(self) -> tuple[ToolCall, ...]:
+        """The calls, in the model's order."""
+        return tuple(ToolCall(*map(clean, self._found[index])) for index in sorted(self._found))
 
 
 def clean(text: str) -> str:

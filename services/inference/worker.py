@@ -69,7 +69,10 @@ class ExamWorker:
         while True:
             deployment = await self._store.deployments.get(deployment_id)
             if deployment.state == "ready":
+                await self._store.deployments.touch(deployment_id)
                 return deployment
+            if deployment.state == "idle":
+                await self._store.deployments.load_again(deployment_id)
             if deployment.state == "failed":
                 raise not_ready(deployment)
             if asyncio.get_running_loop().time() > deadline:

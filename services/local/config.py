@@ -106,7 +106,8 @@ def whole(path: Path | None) -> Path | None:
 def port_variables(room: str) -> dict[str, str]:
     """Names of a room's ports, each with the variable that carries it."""
     prefix = f"SISHU_{room.upper()}"
-    return {room: f"{prefix}_PORT", f"{room}_metrics": f"{prefix}_METRICS_PORT"}
+    found = {room: f"{prefix}_PORT", f"{room}_metrics": f"{prefix}_METRICS_PORT"}
+    return {**found, "inference_openai": f"{prefix}_OPENAI_PORT"} if room == "inference" else found
 
 
 def fixed_ports(environ: Mapping[str, str], rooms: Mapping[str, object]) -> dict[str, int]:

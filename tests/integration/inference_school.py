@@ -37,8 +37,8 @@ from sishu.dataset.v1 import (
     dataset_version_pb2,
     example_pb2,
 )
+from sishu.inference.v1 import chat_pb2, deployment_pb2, exam_pb2
 from sishu.inference.v1 import chat_service_pb2 as chat
-from sishu.inference.v1 import deployment_pb2, exam_pb2
 from sishu.inference.v1 import deployment_service_pb2 as deployments
 from sishu.inference.v1 import exam_service_pb2 as exams
 from sishu.trainer.v1 import model_pb2, model_service_pb2, model_service_pb2_grpc
@@ -174,6 +174,10 @@ def conversation(system_prompt: str, question: str, *answers: str) -> list[messa
     return [*system, said("user", question), *(said("assistant", answer) for answer in answers)]
 
 
+def turns(messages: Sequence[message_pb2.Message]) -> list[chat_pb2.ChatMessage]:
+    return [chat_pb2.ChatMessage(role=message.role, content=message.content) for message in messages]
+
+
 def said(role: str, content: str) -> message_pb2.Message:
     return message_pb2.Message(role=message_pb2.Role.Value(f"ROLE_{role.upper()}"), content=content)
 
@@ -218,7 +222,7 @@ class School:
     ) -> AsyncIterator[chat.ChatResponse]:
         request = chat.ChatRequest(
             deployment_id=deployment_id,
-            messages=conversation(system_prompt, text),
+            messages=turns(conversation(system_prompt, text)),
             sampling=message_pb2.Sampling(temperature=0, max_tokens=max_tokens),
         )
         return aiter(self.client.chat.Chat(request))

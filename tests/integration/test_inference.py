@@ -309,6 +309,8 @@ async def delete_everything(school: School) -> None:
         "inference.exam_items": 2,
         "inference.exam_results": 0,
         "inference.deployments": 1,
+        "inference.conversations": 0,
+        "inference.conversation_messages": 0,
     }
     await eventually(lambda: ended(pid))
     with pytest.raises(ApiError) as caught:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from sishu.generation.v1.question_template_service_pb2_grpc import QuestionTemplateServiceAsyncStub
     from sishu.generation.v1.tag_service_pb2_grpc import TagServiceAsyncStub
     from sishu.inference.v1.chat_service_pb2_grpc import ChatServiceAsyncStub
+    from sishu.inference.v1.conversation_service_pb2_grpc import ConversationServiceAsyncStub
     from sishu.inference.v1.deployment_service_pb2_grpc import DeploymentServiceAsyncStub
     from sishu.inference.v1.exam_service_pb2_grpc import ExamServiceAsyncStub
     from sishu.ingest.v1.chunk_service_pb2_grpc import ChunkServiceAsyncStub
@@ -163,6 +164,8 @@ class Client:
     """Coverage, in the generation room."""
     chat: ChatServiceAsyncStub = service("inference", "inference.v1.chat_service")
     """Chat, in the inference room."""
+    conversations: ConversationServiceAsyncStub = service("inference", "inference.v1.conversation_service")
+    """Kept conversations, in the inference room."""
     exams: ExamServiceAsyncStub = service("inference", "inference.v1.exam_service")
     """Exams, in the inference room."""
 

@@ -3,16 +3,16 @@
 SELECT pg_advisory_xact_lock(hashtextextended('deployment ' || $1::uuid::text || $2::uuid::text, 0))
 
 -- name: find_deployment
-SELECT id FROM deployments WHERE project_id = $1 AND model_id = $2
+SELECT id FROM deployments WHERE project_id = $1 AND model_id = $2 AND options = $3
 
 -- name: upsert_deployment
 -- A deployment that failed is tried again when somebody asks for it again.
-INSERT INTO deployments (id, project_id, model_id, engine, served_model_name)
-VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (project_id, model_id) DO UPDATE
-SET state = CASE WHEN deployments.state = 'failed' THEN 'loading' ELSE deployments.state END,
+INSERT INTO deployments (id, project_id, model_id, options, engine, served_model_name)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (project_id, model_id, options) DO UPDATE
+SET state = CASE WHEN deployments.state IN ('failed', 'idle') THEN 'loading' ELSE deployments.state END,
     failure = NULL,
-    update_time = CASE WHEN deployments.state = 'failed' THEN now() ELSE deployments.update_time END
+    update_time = CASE WHEN deployments.state IN ('failed', 'idle') THEN now() ELSE deployments.update_time END
 
 -- name: get_deployment
 SELECT * FROM deployments WHERE id = $1
@@ -54,9 +54,23 @@ SELECT * FROM deployments ORDER BY id
 
 -- name: load_all_again
 UPDATE deployments SET state = 'loading', failure = NULL, base_url = '', update_time = now()
+WHERE state <> 'idle'
 
 -- name: set_ready
-UPDATE deployments SET state = 'ready', failure = NULL, base_url = $2, update_time = now() WHERE id = $1
+UPDATE deployments SET state = 'ready', failure = NULL, base_url = $2, served_model_name = $3, update_time = now(),
+    use_time = now()
+WHERE id = $1
+
+-- name: set_idle
+UPDATE deployments SET state = 'idle', base_url = '', update_time = now()
+WHERE id = $1 AND state = 'ready' AND use_time <= now() - make_interval(secs => $2::double precision)
+RETURNING id
+
+-- name: load_again
+UPDATE deployments SET state = 'loading', update_time = now() WHERE id = $1 AND state = 'idle'
+
+-- name: touch
+UPDATE deployments SET use_time = now() WHERE id = $1
 
 -- name: set_loading_again
 UPDATE deployments SET state = 'loading', base_url = '', restarts = restarts + 1, update_time = now()
@@ -132,3 +146,40 @@ DELETE FROM exams WHERE project_id = $1 RETURNING id
 
 -- name: delete_project_deployments
 DELETE FROM deployments WHERE project_id = $1 RETURNING id
+
+-- name: insert_conversation
+INSERT INTO conversations (id, project_id, title) VALUES ($1, $2, $3)
+
+-- name: get_conversation
+SELECT * FROM conversations WHERE id = $1
+
+-- name: list_conversations
+SELECT * FROM conversations
+WHERE project_id = $1 AND ($2::uuid IS NULL OR id < $2)
+ORDER BY id DESC
+LIMIT $3
+
+-- name: lock_conversation
+SELECT message_count FROM conversations WHERE id = $1 FOR UPDATE
+
+-- name: lengthen_conversation
+UPDATE conversations SET message_count = message_count + $2, update_time = now() WHERE id = $1
+
+-- name: insert_conversation_message
+INSERT INTO conversation_messages (conversation_id, position, message, deployment_id) VALUES ($1, $2, $3, $4)
+
+-- name: conversation_messages
+SELECT message FROM conversation_messages WHERE conversation_id = $1 ORDER BY position
+
+-- name: list_conversation_messages
+SELECT position, message, deployment_id, create_time
+FROM conversation_messages
+WHERE conversation_id = $1 AND position > $2
+ORDER BY position
+LIMIT $3
+
+-- name: delete_conversation
+DELETE FROM conversations WHERE id = $1 RETURNING message_count
+
+-- name: delete_project_conversations
+DELETE FROM conversations WHERE project_id = $1 RETURNING id, message_count

@@ -10,9 +10,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.inference.deployments import Deployment, ModelFolders
-from services.inference.engine_process import EngineProcess, Engines
 from services.inference.loading import Loader
 from services.inference.metrics import InferenceMetrics
+from services.inference.sharing import Seat, Seats
 from services.inference.store import DeploymentStore
 from services.inference.supervisor import Supervisor
 from services.runtime.errors import NotFound, Unavailable
@@ -36,7 +36,7 @@ class Notes:
             raise ConnectionRefusedError
         self.told.append(text)
 
-    async def set_ready(self, _: str, base_url: str) -> None:
+    async def set_ready(self, _: str, base_url: str, __: str) -> None:
         self._note(f"ready {base_url}")
 
     async def set_loading_again(self, _: str) -> None:
@@ -57,18 +57,19 @@ class Script:
     async def prepare(self, _: str) -> ModelFolders:
         return ModelFolders(Path())
 
-    async def start(self, _: Deployment, __: ModelFolders) -> EngineProcess:
+    async def start(self, _: Deployment, __: ModelFolders) -> Seat:
         entry = self._entries.pop(0)
         if isinstance(entry, Exception):
             raise entry
         self.alive += 1
-        return cast(EngineProcess, Engine(self, entry))
+        return cast(Seat, Engine(self, entry))
 
 
 class Engine:
     """An engine that ends by itself at once, unless it is the one that lives."""
 
     pid = 1
+    model_name = "m"
 
     def __init__(self, script: Script, base_url: str) -> None:
         self._script = script
@@ -98,7 +99,7 @@ async def keep(notes: Notes, *entries: Exception | str) -> Sequence[str]:
     supervisor = Supervisor(
         cast(DeploymentStore, notes),
         cast(Loader, script),
-        cast(Engines, script),
+        cast(Seats, script),
         InferenceMetrics(CollectorRegistry()),
     )
     task = asyncio.create_task(supervisor.keep(deployment))

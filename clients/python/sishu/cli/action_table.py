@@ -94,7 +94,11 @@ ACTIONS: dict[str, list[tuple[str, str, str]]] = {
         ("files", "run_files", "run_files:list_files"),
         ("tensorboard", "run_tensorboard", "run_files:write_events"),
     ],
-    "deployment": [("create", "create", "actions:create_deployment")],
+    "deployment": [("create", "create", "deployments:create_deployment")],
+    "conversation": [
+        ("create", "conversation_create", "conversations:create_conversation"),
+        ("messages", "conversation_messages", "conversations:list_messages"),
+    ],
     "exam": [("create", "create", "actions:create_exam"), ("results", "results", "actions:list_results")],
 }
 """Commands of each resource: name, key of the help text, module and function."""

@@ -1,4 +1,4 @@
-"""`sishu model|run|deployment|exam create`, and what else can be done with them."""
+"""`sishu model|exam create`, and what else can be done with them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from typing import Annotated
 import typer
 
 from sishu.cli.context import with_client
-from sishu.cli.find import find_model_of, find_version
+from sishu.cli.find import find_version
 from sishu.cli.find_projects import find_project
 from sishu.cli.options import IdArgument, LimitOption, NameArgument, ProjectOption, WaitOption
 from sishu.cli.output import show_many, show_one
 from sishu.cli.texts import say
 from sishu.client import Client
-from sishu.inference.v1.deployment_pb2 import Deployment
-from sishu.inference.v1.deployment_service_pb2 import CreateDeploymentRequest
 from sishu.inference.v1.exam_pb2 import Exam, ExamArm, ExamResult
 from sishu.inference.v1.exam_service_pb2 import CreateExamRequest, GetExamRequest, ListExamResultsRequest
-from sishu.learn.deployments import deploy
 from sishu.learn.jobs import wait_for_success
 from sishu.learn.resources import absolute
 from sishu.trainer.v1.model_pb2 import Model
@@ -41,23 +38,6 @@ def create_model(
             return made
         await wait_for_success(client, "trainer", made.job)
         return (await client.models.GetModel(GetModelRequest(id=made.id))).model
-
-    show_one(with_client(work))
-
-
-def create_deployment(
-    project: ProjectOption, model: Annotated[str, typer.Option(help=say("model"))], wait: WaitOption = False
-) -> None:
-    """`sishu deployment create`: load a model."""
-
-    async def work(client: Client) -> Deployment:
-        project_id = (await find_project(client, project)).id
-        model_id = await find_model_of(client, project_id, model)
-        if wait:
-            return await deploy(client, project_id, model_id)
-        wanted = Deployment(project_id=project_id, model_id=model_id)
-        request = CreateDeploymentRequest(deployment=wanted)
-        return (await client.deployments.CreateDeployment(request)).deployment
 
     show_one(with_client(work))
 

@@ -207,6 +207,13 @@ RESOURCES = (
         ("id", "model_id", "state", "restarts", "failure.message"),
     ),
     Resource(
+        "conversation",
+        "Conversation",
+        lambda client: client.conversations,
+        "inference.v1.conversation_service",
+        ("id", "title", "message_count", "update_time"),
+    ),
+    Resource(
         "exam",
         "Exam",
         lambda client: client.exams,

@@ -15,6 +15,7 @@ from sishu.cli.example_texts import EXAMPLE_TEXTS
 from sishu.cli.export_texts import EXPORT_TEXTS
 from sishu.cli.generation_texts import GENERATION_TEXTS
 from sishu.cli.import_texts import IMPORT_TEXTS
+from sishu.cli.inference_texts import INFERENCE_TEXTS
 from sishu.cli.leak_texts import LEAK_TEXTS
 from sishu.cli.model_texts import MODEL_TEXTS
 from sishu.cli.question_template_texts import QUESTION_TEMPLATE_TEXTS
@@ -43,6 +44,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **DATASET_TEXTS,
     **STATISTICS_TEXTS,
     **TRAINER_TEXTS,
+    **INFERENCE_TEXTS,
     **WATCH_TEXTS,
     "app": (
         "Sishu turns a folder of documents into a language model that has learned them.",
@@ -140,13 +142,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "live_rate": ("{:.1f} calls/s", "{:.1f} 次调用/秒"),
     "live_left": ("{} left", "还需 {}"),
     "learn_exam": ("Share of questions held out for the exam.", "留作考试的题目比例。"),
-    "chat": ("Talk to a model.", "与模型对话。"),
-    "chat_model": (
-        "Model: its id, PROJECT/NAME, or a project (its newest trained model).",
-        "模型：ID、项目/名称，或项目名（取其最新训练的模型）。",
-    ),
-    "chat_message": ("Ask this and end; otherwise read lines.", "只问这一句；否则逐行读取。"),
-    "chat_base": ("Talk to the base of the model instead.", "改为与其基座模型对话。"),
     "project": ("Projects.", "项目。"),
     "document": ("Documents.", "文档。"),
     "chunk": ("Chunks of documents.", "文档的文本块。"),
@@ -157,6 +152,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "run": ("Training runs.", "训练任务。"),
     "model": ("Models.", "模型。"),
     "deployment": ("Loaded models.", "已加载的模型。"),
+    "conversation": ("Kept conversations.", "保存的对话。"),
     "exam": ("Exams.", "考试。"),
     "job": ("Jobs of all services.", "各服务的作业。"),
     "list": ("List them.", "列出。"),

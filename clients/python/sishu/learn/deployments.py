@@ -23,7 +23,15 @@ async def deploy(client: Client, project_id: str, model_id: str) -> Deployment:
     """
     wanted = Deployment(project_id=project_id, model_id=model_id)
     request = CreateDeploymentRequest(deployment=wanted)
-    deployment = (await client.deployments.CreateDeployment(request)).deployment
+    return await loaded(client, (await client.deployments.CreateDeployment(request)).deployment)
+
+
+async def loaded(client: Client, deployment: Deployment) -> Deployment:
+    """A deployment once it answers.
+
+    Raises:
+        ApiError: it cannot be loaded.
+    """
     watch = WatchDeploymentRequest(id=deployment.id)
     async for sight in watched(lambda: client.deployments.WatchDeployment(watch)):
         deployment = sight.deployment

@@ -1,7 +1,8 @@
 CREATE TYPE deployment_state AS ENUM (
     'loading', -- -> ready, failed
-    'ready',   -- -> loading (the engine ended, or the room was started again)
-    'failed'   -- -> loading (asked for again, or the room was started again)
+    'ready',   -- -> loading (the engine ended, or the room was started again), idle (nobody asked it)
+    'failed',  -- -> loading (asked for again, or the room was started again)
+    'idle'     -- -> loading (somebody asks it)
 );
 
 -- The rows are what is wanted: a model is loaded for as long as its row is here.
@@ -17,7 +18,11 @@ CREATE TABLE deployments (
     restarts          integer          NOT NULL DEFAULT 0,
     create_time       timestamptz      NOT NULL DEFAULT now(),
     update_time       timestamptz      NOT NULL DEFAULT now(),
-    UNIQUE (project_id, model_id),
+    -- What was asked for beside the model: a deployment with other options is another one.
+    options           jsonb            NOT NULL DEFAULT '{}',
+    -- When somebody last asked it, or it was loaded.
+    use_time          timestamptz      NOT NULL DEFAULT now(),
+    UNIQUE (project_id, model_id, options),
     CHECK ((failure IS NOT NULL) = (state = 'failed')),
     CHECK ((base_url <> '') = (state = 'ready'))
 );
@@ -57,4 +62,24 @@ CREATE TABLE exam_results (
     create_time timestamptz     NOT NULL DEFAULT now(),
     UNIQUE (exam_id, arm, example_id),
     FOREIGN KEY (exam_id, example_id) REFERENCES exam_items ON DELETE CASCADE
+);
+
+CREATE TABLE conversations (
+    id            uuid        PRIMARY KEY,
+    project_id    uuid        NOT NULL,
+    title         text        NOT NULL,
+    message_count integer     NOT NULL DEFAULT 0,
+    create_time   timestamptz NOT NULL DEFAULT now(),
+    update_time   timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX conversations_by_project ON conversations (project_id, id);
+
+-- Messages as the OpenAI protocol writes them; who answered stays known when the deployment is gone.
+CREATE TABLE conversation_messages (
+    conversation_id uuid        NOT NULL REFERENCES conversations ON DELETE CASCADE,
+    position        integer     NOT NULL,
+    message         jsonb       NOT NULL,
+    deployment_id   uuid,
+    create_time     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (conversation_id, position)
 );

@@ -23,10 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from sishu.common.v1 import message_pb2 as sishu_dot_common_dot_v1_dot_message__pb2
+from sishu.inference.v1 import chat_pb2 as sishu_dot_inference_dot_v1_dot_chat__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%sishu/inference/v1/chat_service.proto\x12\x12sishu.inference.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1dsishu/common/v1/message.proto\"\x94\x01\n\x0b\x43hatRequest\x12\x1f\n\rdeployment_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x08messages\x18\x02 \x03(\x0b\x32\x18.sishu.common.v1.MessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12+\n\x08sampling\x18\x03 \x01(\x0b\x32\x19.sishu.common.v1.Sampling\"\x97\x01\n\x0c\x43hatResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\t\x12\x11\n\treasoning\x18\x02 \x01(\t\x12\x37\n\rfinish_reason\x18\x03 \x01(\x0e\x32 .sishu.inference.v1.FinishReason\x12*\n\x05usage\x18\x04 \x01(\x0b\x32\x1b.sishu.common.v1.TokenUsage*\x9f\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x03\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x04\x32_\n\x0b\x43hatService\x12P\n\x04\x43hat\x12\x1f.sishu.inference.v1.ChatRequest\x1a .sishu.inference.v1.ChatResponse\"\x03\x90\x02\x00\x30\x01\x42G\n\x16\x64\x65v.sishu.inference.v1P\x01Z+sishu.dev/go/sishu/inference/v1;inferencev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%sishu/inference/v1/chat_service.proto\x12\x12sishu.inference.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1dsishu/common/v1/message.proto\x1a\x1dsishu/inference/v1/chat.proto\"\x88\x06\n\x0b\x43hatRequest\x12\x1f\n\rdeployment_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12>\n\x08messages\x18\x02 \x03(\x0b\x32\x1f.sishu.inference.v1.ChatMessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12+\n\x08sampling\x18\x03 \x01(\x0b\x32\x19.sishu.common.v1.Sampling\x12\x1b\n\x05top_k\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x00\x88\x01\x01\x12+\n\x05min_p\x18\x05 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12\x36\n\x10presence_penalty\x18\x06 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\x00@)\x00\x00\x00\x00\x00\x00\x00\xc0H\x02\x88\x01\x01\x12\x37\n\x11\x66requency_penalty\x18\x07 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\x00@)\x00\x00\x00\x00\x00\x00\x00\xc0H\x03\x88\x01\x01\x12\x38\n\x12repetition_penalty\x18\x08 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00$@!\x00\x00\x00\x00\x00\x00\x00\x00H\x04\x88\x01\x01\x12$\n\x0ctop_logprobs\x18\t \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x14(\x00H\x05\x88\x01\x01\x12\x30\n\x0fresponse_schema\x18\n \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x32\n\x05tools\x18\x0b \x03(\x0b\x32\x18.sishu.inference.v1.ToolB\t\xbaH\x06\x92\x01\x03\x10\x80\x01\x12=\n\x0btool_choice\x18\x0c \x01(\x0e\x32\x1e.sishu.inference.v1.ToolChoiceB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1e\n\rrequired_tool\x18\r \x01(\tB\x07\xbaH\x04r\x02\x18@\x12$\n\x0f\x63onversation_id\x18\x0e \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x42\x08\n\x06_top_kB\x08\n\x06_min_pB\x13\n\x11_presence_penaltyB\x14\n\x12_frequency_penaltyB\x15\n\x13_repetition_penaltyB\x0f\n\r_top_logprobs\"\xfd\x01\n\x0c\x43hatResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\t\x12\x11\n\treasoning\x18\x02 \x01(\t\x12\x37\n\rfinish_reason\x18\x03 \x01(\x0e\x32 .sishu.inference.v1.FinishReason\x12*\n\x05usage\x18\x04 \x01(\x0b\x32\x1b.sishu.common.v1.TokenUsage\x12\x30\n\ntool_calls\x18\x05 \x03(\x0b\x32\x1c.sishu.inference.v1.ToolCall\x12\x32\n\x08logprobs\x18\x06 \x03(\x0b\x32 .sishu.inference.v1.TokenLogprob*\x9f\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x03\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x04\x32_\n\x0b\x43hatService\x12P\n\x04\x43hat\x12\x1f.sishu.inference.v1.ChatRequest\x1a .sishu.inference.v1.ChatResponse\"\x03\x90\x02\x00\x30\x01\x42G\n\x16\x64\x65v.sishu.inference.v1P\x01Z+sishu.dev/go/sishu/inference/v1;inferencev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,14 +40,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHATREQUEST'].fields_by_name['deployment_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_CHATREQUEST'].fields_by_name['messages']._loaded_options = None
   _globals['_CHATREQUEST'].fields_by_name['messages']._serialized_options = b'\272H\010\222\001\005\010\001\020\350\007'
+  _globals['_CHATREQUEST'].fields_by_name['top_k']._loaded_options = None
+  _globals['_CHATREQUEST'].fields_by_name['top_k']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_CHATREQUEST'].fields_by_name['min_p']._loaded_options = None
+  _globals['_CHATREQUEST'].fields_by_name['min_p']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\000\000'
+  _globals['_CHATREQUEST'].fields_by_name['presence_penalty']._loaded_options = None
+  _globals['_CHATREQUEST'].fields_by_name['presence_penalty']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\000@)\000\000\000\000\000\000\000\300'
+  _globals['_CHATREQUEST'].fields_by_name['frequency_penalty']._loaded_options = None
+  _globals['_CHATREQUEST'].fields_by_name['frequency_penalty']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\000@)\000\000\000\000\000\000\000\300'
+  _globals['_CHATREQUEST'].fields_by_name['repetition_penalty']._loaded_options = None
+  _globals['_CHATREQUEST'].fields_by_name['repetition_penalty']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000$@!\000\000\000\000\000\000\000\000'
+  _globals['_CHATREQUEST'].fields_by_name['top_logprobs']._loaded_options = None
+  _globals['_CHATREQUEST'].fields_by_name['top_logprobs']._serialized_options = b'\272H\006\032\004\030\024(\000'
+  _globals['_CHATREQUEST'].fields_by_name['tools']._loaded_options = None
+  _globals['_CHATREQUEST'].fields_by_name['tools']._serialized_options = b'\272H\006\222\001\003\020\200\001'
+  _globals['_CHATREQUEST'].fields_by_name['tool_choice']._loaded_options = None
+  _globals['_CHATREQUEST'].fields_by_name['tool_choice']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_CHATREQUEST'].fields_by_name['required_tool']._loaded_options = None
+  _globals['_CHATREQUEST'].fields_by_name['required_tool']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_CHATREQUEST'].fields_by_name['conversation_id']._loaded_options = None
+  _globals['_CHATREQUEST'].fields_by_name['conversation_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_CHATSERVICE'].methods_by_name['Chat']._loaded_options = None
   _globals['_CHATSERVICE'].methods_by_name['Chat']._serialized_options = b'\220\002\000'
-  _globals['_FINISHREASON']._serialized_start=427
-  _globals['_FINISHREASON']._serialized_end=586
-  _globals['_CHATREQUEST']._serialized_start=122
-  _globals['_CHATREQUEST']._serialized_end=270
-  _globals['_CHATRESPONSE']._serialized_start=273
-  _globals['_CHATRESPONSE']._serialized_end=424
-  _globals['_CHATSERVICE']._serialized_start=588
-  _globals['_CHATSERVICE']._serialized_end=683
+  _globals['_FINISHREASON']._serialized_start=1218
+  _globals['_FINISHREASON']._serialized_end=1377
+  _globals['_CHATREQUEST']._serialized_start=183
+  _globals['_CHATREQUEST']._serialized_end=959
+  _globals['_CHATRESPONSE']._serialized_start=962
+  _globals['_CHATRESPONSE']._serialized_end=1215
+  _globals['_CHATSERVICE']._serialized_start=1379
+  _globals['_CHATSERVICE']._serialized_end=1474
 # @@protoc_insertion_point(module_scope)

@@ -6,9 +6,11 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from sishu.common.v1 import message_pb2 as _message_pb2
+from sishu.inference.v1 import chat_pb2 as _chat_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -61,28 +63,101 @@ class ChatRequest(_message.Message):
     DEPLOYMENT_ID_FIELD_NUMBER: _builtins.int
     MESSAGES_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
+    TOP_K_FIELD_NUMBER: _builtins.int
+    MIN_P_FIELD_NUMBER: _builtins.int
+    PRESENCE_PENALTY_FIELD_NUMBER: _builtins.int
+    FREQUENCY_PENALTY_FIELD_NUMBER: _builtins.int
+    REPETITION_PENALTY_FIELD_NUMBER: _builtins.int
+    TOP_LOGPROBS_FIELD_NUMBER: _builtins.int
+    RESPONSE_SCHEMA_FIELD_NUMBER: _builtins.int
+    TOOLS_FIELD_NUMBER: _builtins.int
+    TOOL_CHOICE_FIELD_NUMBER: _builtins.int
+    REQUIRED_TOOL_FIELD_NUMBER: _builtins.int
+    CONVERSATION_ID_FIELD_NUMBER: _builtins.int
     deployment_id: _builtins.str
     """REQUIRED. UUID of the deployment that answers."""
+    top_k: _builtins.int
+    """OPTIONAL. Number of likeliest tokens to pick from; 0 or unset: all."""
+    min_p: _builtins.float
+    """OPTIONAL. Pick only tokens at least this many times as likely as the likeliest."""
+    presence_penalty: _builtins.float
+    """OPTIONAL. Taken off the logit of every token that the answer has so far."""
+    frequency_penalty: _builtins.float
+    """OPTIONAL. Taken off the logit of a token as often as the answer has it so far."""
+    repetition_penalty: _builtins.float
+    """OPTIONAL. Divides the positive and multiplies the negative logits of tokens that prompt or answer have; 1 changes nothing."""
+    top_logprobs: _builtins.int
+    """OPTIONAL. Tell each token's probability with this many alternatives; unset tells none."""
+    tool_choice: _chat_pb2.ToolChoice.ValueType
+    """OPTIONAL. Whether it calls one."""
+    required_tool: _builtins.str
+    """OPTIONAL. Name of the one that it must call."""
+    conversation_id: _builtins.str
+    """OPTIONAL. UUID of a conversation to go on with: what was said in it is asked before `messages`, and these are kept in it with the answer, once that
+    is whole. NOT_FOUND `CONVERSATION_NOT_FOUND`; ABORTED `CONVERSATION_CHANGED`; FAILED_PRECONDITION `CONVERSATION_FULL` above 1000 messages.
+    """
     @_builtins.property
-    def messages(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ChatMessage]:
         """REQUIRED. The conversation so far; the last message is usually the user's."""
 
     @_builtins.property
     def sampling(self) -> _message_pb2.Sampling:
         """OPTIONAL. How to pick tokens."""
 
+    @_builtins.property
+    def response_schema(self) -> _struct_pb2.Struct:
+        """OPTIONAL. JSON schema that the answer satisfies."""
+
+    @_builtins.property
+    def tools(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.Tool]:
+        """OPTIONAL. Functions that the model may ask to be called. INVALID_ARGUMENT where its chat template has no place for them."""
+
     def __init__(
         self,
         *,
         deployment_id: _builtins.str = ...,
-        messages: _abc.Iterable[_message_pb2.Message] | None = ...,
+        messages: _abc.Iterable[_chat_pb2.ChatMessage] | None = ...,
         sampling: _message_pb2.Sampling | None = ...,
+        top_k: _builtins.int | None = ...,
+        min_p: _builtins.float | None = ...,
+        presence_penalty: _builtins.float | None = ...,
+        frequency_penalty: _builtins.float | None = ...,
+        repetition_penalty: _builtins.float | None = ...,
+        top_logprobs: _builtins.int | None = ...,
+        response_schema: _struct_pb2.Struct | None = ...,
+        tools: _abc.Iterable[_chat_pb2.Tool] | None = ...,
+        tool_choice: _chat_pb2.ToolChoice.ValueType = ...,
+        required_tool: _builtins.str = ...,
+        conversation_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_frequency_penalty", b"_frequency_penalty", "_min_p", b"_min_p", "_presence_penalty", b"_presence_penalty", "_repetition_penalty", b"_repetition_penalty", "_top_k", b"_top_k", "_top_logprobs", b"_top_logprobs", "frequency_penalty", b"frequency_penalty", "min_p", b"min_p", "presence_penalty", b"presence_penalty", "repetition_penalty", b"repetition_penalty", "response_schema", b"response_schema", "sampling", b"sampling", "top_k", b"top_k", "top_logprobs", b"top_logprobs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment_id", b"deployment_id", "messages", b"messages", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_frequency_penalty", b"_frequency_penalty", "_min_p", b"_min_p", "_presence_penalty", b"_presence_penalty", "_repetition_penalty", b"_repetition_penalty", "_top_k", b"_top_k", "_top_logprobs", b"_top_logprobs", "conversation_id", b"conversation_id", "deployment_id", b"deployment_id", "frequency_penalty", b"frequency_penalty", "messages", b"messages", "min_p", b"min_p", "presence_penalty", b"presence_penalty", "repetition_penalty", b"repetition_penalty", "required_tool", b"required_tool", "response_schema", b"response_schema", "sampling", b"sampling", "tool_choice", b"tool_choice", "tools", b"tools", "top_k", b"top_k", "top_logprobs", b"top_logprobs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__frequency_penalty: _TypeAlias = _typing.Literal["frequency_penalty"]  # noqa: Y015
+    _WhichOneofArgType__frequency_penalty: _TypeAlias = _typing.Literal["_frequency_penalty", b"_frequency_penalty"]  # noqa: Y015
+    _WhichOneofReturnType__min_p: _TypeAlias = _typing.Literal["min_p"]  # noqa: Y015
+    _WhichOneofArgType__min_p: _TypeAlias = _typing.Literal["_min_p", b"_min_p"]  # noqa: Y015
+    _WhichOneofReturnType__presence_penalty: _TypeAlias = _typing.Literal["presence_penalty"]  # noqa: Y015
+    _WhichOneofArgType__presence_penalty: _TypeAlias = _typing.Literal["_presence_penalty", b"_presence_penalty"]  # noqa: Y015
+    _WhichOneofReturnType__repetition_penalty: _TypeAlias = _typing.Literal["repetition_penalty"]  # noqa: Y015
+    _WhichOneofArgType__repetition_penalty: _TypeAlias = _typing.Literal["_repetition_penalty", b"_repetition_penalty"]  # noqa: Y015
+    _WhichOneofReturnType__top_k: _TypeAlias = _typing.Literal["top_k"]  # noqa: Y015
+    _WhichOneofArgType__top_k: _TypeAlias = _typing.Literal["_top_k", b"_top_k"]  # noqa: Y015
+    _WhichOneofReturnType__top_logprobs: _TypeAlias = _typing.Literal["top_logprobs"]  # noqa: Y015
+    _WhichOneofArgType__top_logprobs: _TypeAlias = _typing.Literal["_top_logprobs", b"_top_logprobs"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__frequency_penalty) -> _WhichOneofReturnType__frequency_penalty | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_p) -> _WhichOneofReturnType__min_p | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__presence_penalty) -> _WhichOneofReturnType__presence_penalty | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__repetition_penalty) -> _WhichOneofReturnType__repetition_penalty | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__top_k) -> _WhichOneofReturnType__top_k | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__top_logprobs) -> _WhichOneofReturnType__top_logprobs | None: ...
 
 Global___ChatRequest: _TypeAlias = ChatRequest  # noqa: Y015
 
@@ -96,6 +171,8 @@ class ChatResponse(_message.Message):
     REASONING_FIELD_NUMBER: _builtins.int
     FINISH_REASON_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
+    LOGPROBS_FIELD_NUMBER: _builtins.int
     content: _builtins.str
     """Text to append to the answer; may be empty in the last response."""
     reasoning: _builtins.str
@@ -106,6 +183,14 @@ class ChatResponse(_message.Message):
     def usage(self) -> _message_pb2.TokenUsage:
         """Tokens used; set in the last response only."""
 
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ToolCall]:
+        """Calls that the model wants made; set in the last response only."""
+
+    @_builtins.property
+    def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.TokenLogprob]:
+        """The tokens of this piece, where asked for."""
+
     def __init__(
         self,
         *,
@@ -113,10 +198,12 @@ class ChatResponse(_message.Message):
         reasoning: _builtins.str = ...,
         finish_reason: Global___FinishReason.ValueType = ...,
         usage: _message_pb2.TokenUsage | None = ...,
+        tool_calls: _abc.Iterable[_chat_pb2.ToolCall] | None = ...,
+        logprobs: _abc.Iterable[_chat_pb2.TokenLogprob] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "finish_reason", b"finish_reason", "reasoning", b"reasoning", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "finish_reason", b"finish_reason", "logprobs", b"logprobs", "reasoning", b"reasoning", "tool_calls", b"tool_calls", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from sishu.common.v1 import failure_pb2 as sishu_dot_common_dot_v1_dot_failure__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sishu/inference/v1/deployment.proto\x12\x12sishu.inference.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsishu/common/v1/failure.proto\"\xf5\x02\n\nDeployment\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\x08model_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32#.sishu.inference.v1.DeploymentState\x12)\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12\x0e\n\x06\x65ngine\x18\x06 \x01(\t\x12\x10\n\x08\x62\x61se_url\x18\x07 \x01(\t\x12\x19\n\x11served_model_name\x18\x08 \x01(\t\x12\x10\n\x08restarts\x18\t \x01(\x05\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0f\n\x06source\x12\x05\xbaH\x02\x08\x01*\x8a\x01\n\x0f\x44\x65ploymentState\x12 \n\x1c\x44\x45PLOYMENT_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x44\x45PLOYMENT_STATE_LOADING\x10\x01\x12\x1a\n\x16\x44\x45PLOYMENT_STATE_READY\x10\x02\x12\x1b\n\x17\x44\x45PLOYMENT_STATE_FAILED\x10\x03\x42G\n\x16\x64\x65v.sishu.inference.v1P\x01Z+sishu.dev/go/sishu/inference/v1;inferencev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sishu/inference/v1/deployment.proto\x12\x12sishu.inference.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsishu/common/v1/failure.proto\"\xad\x03\n\nDeployment\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\x08model_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32#.sishu.inference.v1.DeploymentState\x12)\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12\x0e\n\x06\x65ngine\x18\x06 \x01(\t\x12\x10\n\x08\x62\x61se_url\x18\x07 \x01(\t\x12\x19\n\x11served_model_name\x18\x08 \x01(\t\x12\x10\n\x08restarts\x18\t \x01(\x05\x12\x36\n\x07options\x18\x0c \x01(\x0b\x32%.sishu.inference.v1.DeploymentOptions\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0f\n\x06source\x12\x05\xbaH\x02\x08\x01\"\x89\x02\n\x11\x44\x65ploymentOptions\x12\x0e\n\x06shared\x18\x01 \x01(\x08\x12>\n\x06\x64\x65vice\x18\x02 \x01(\x0e\x32$.sishu.inference.v1.DeploymentDeviceB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x44\n\tprecision\x18\x03 \x01(\x0e\x32\'.sishu.inference.v1.DeploymentPrecisionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1f\n\x0e\x63ontext_length\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1e\n\rkv_memory_mib\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1d\n\x0cidle_seconds\x18\x06 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00*l\n\x10\x44\x65ploymentDevice\x12!\n\x1d\x44\x45PLOYMENT_DEVICE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45PLOYMENT_DEVICE_CUDA\x10\x01\x12\x19\n\x15\x44\x45PLOYMENT_DEVICE_CPU\x10\x02*y\n\x13\x44\x65ploymentPrecision\x12$\n DEPLOYMENT_PRECISION_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x44\x45PLOYMENT_PRECISION_BF16\x10\x01\x12\x1d\n\x19\x44\x45PLOYMENT_PRECISION_FP32\x10\x02*\xa5\x01\n\x0f\x44\x65ploymentState\x12 \n\x1c\x44\x45PLOYMENT_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x44\x45PLOYMENT_STATE_LOADING\x10\x01\x12\x1a\n\x16\x44\x45PLOYMENT_STATE_READY\x10\x02\x12\x1b\n\x17\x44\x45PLOYMENT_STATE_FAILED\x10\x03\x12\x19\n\x15\x44\x45PLOYMENT_STATE_IDLE\x10\x04\x42G\n\x16\x64\x65v.sishu.inference.v1P\x01Z+sishu.dev/go/sishu/inference/v1;inferencev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,8 +41,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEPLOYMENT'].fields_by_name['project_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_DEPLOYMENT'].fields_by_name['model_id']._loaded_options = None
   _globals['_DEPLOYMENT'].fields_by_name['model_id']._serialized_options = b'\272H\005r\003\260\001\001'
-  _globals['_DEPLOYMENTSTATE']._serialized_start=529
-  _globals['_DEPLOYMENTSTATE']._serialized_end=667
+  _globals['_DEPLOYMENTOPTIONS'].fields_by_name['device']._loaded_options = None
+  _globals['_DEPLOYMENTOPTIONS'].fields_by_name['device']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_DEPLOYMENTOPTIONS'].fields_by_name['precision']._loaded_options = None
+  _globals['_DEPLOYMENTOPTIONS'].fields_by_name['precision']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_DEPLOYMENTOPTIONS'].fields_by_name['context_length']._loaded_options = None
+  _globals['_DEPLOYMENTOPTIONS'].fields_by_name['context_length']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_DEPLOYMENTOPTIONS'].fields_by_name['kv_memory_mib']._loaded_options = None
+  _globals['_DEPLOYMENTOPTIONS'].fields_by_name['kv_memory_mib']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_DEPLOYMENTOPTIONS'].fields_by_name['idle_seconds']._loaded_options = None
+  _globals['_DEPLOYMENTOPTIONS'].fields_by_name['idle_seconds']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_DEPLOYMENTDEVICE']._serialized_start=852
+  _globals['_DEPLOYMENTDEVICE']._serialized_end=960
+  _globals['_DEPLOYMENTPRECISION']._serialized_start=962
+  _globals['_DEPLOYMENTPRECISION']._serialized_end=1083
+  _globals['_DEPLOYMENTSTATE']._serialized_start=1086
+  _globals['_DEPLOYMENTSTATE']._serialized_end=1251
   _globals['_DEPLOYMENT']._serialized_start=153
-  _globals['_DEPLOYMENT']._serialized_end=526
+  _globals['_DEPLOYMENT']._serialized_end=582
+  _globals['_DEPLOYMENTOPTIONS']._serialized_start=585
+  _globals['_DEPLOYMENTOPTIONS']._serialized_end=850
 # @@protoc_insertion_point(module_scope)

@@ -12,12 +12,60 @@ import builtins as _builtins
 import sys
 import typing as _typing
 
-if sys.version_info >= (3, 10):
-    from typing import TypeAlias as _TypeAlias
+if sys.version_info >= (3, 11):
+    from typing import TypeAlias as _TypeAlias, Never as _Never
 else:
-    from typing_extensions import TypeAlias as _TypeAlias
+    from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _DeploymentDevice:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DeploymentDeviceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DeploymentDevice.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DEPLOYMENT_DEVICE_UNSPECIFIED: _DeploymentDevice.ValueType  # 0
+    """An accelerator where the engine's torch sees one, else the CPU."""
+    DEPLOYMENT_DEVICE_CUDA: _DeploymentDevice.ValueType  # 1
+    """The first accelerator, a DCU included; FAILED where there is none."""
+    DEPLOYMENT_DEVICE_CPU: _DeploymentDevice.ValueType  # 2
+    """The CPU."""
+
+class DeploymentDevice(_DeploymentDevice, metaclass=_DeploymentDeviceEnumTypeWrapper):
+    """DeploymentDevice is where an engine computes."""
+
+DEPLOYMENT_DEVICE_UNSPECIFIED: DeploymentDevice.ValueType  # 0
+"""An accelerator where the engine's torch sees one, else the CPU."""
+DEPLOYMENT_DEVICE_CUDA: DeploymentDevice.ValueType  # 1
+"""The first accelerator, a DCU included; FAILED where there is none."""
+DEPLOYMENT_DEVICE_CPU: DeploymentDevice.ValueType  # 2
+"""The CPU."""
+Global___DeploymentDevice: _TypeAlias = DeploymentDevice  # noqa: Y015
+
+class _DeploymentPrecision:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DeploymentPrecisionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DeploymentPrecision.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DEPLOYMENT_PRECISION_UNSPECIFIED: _DeploymentPrecision.ValueType  # 0
+    """bf16 where the hardware multiplies it, else fp32."""
+    DEPLOYMENT_PRECISION_BF16: _DeploymentPrecision.ValueType  # 1
+    """bfloat16."""
+    DEPLOYMENT_PRECISION_FP32: _DeploymentPrecision.ValueType  # 2
+    """32 bits."""
+
+class DeploymentPrecision(_DeploymentPrecision, metaclass=_DeploymentPrecisionEnumTypeWrapper):
+    """DeploymentPrecision is the number format of an engine."""
+
+DEPLOYMENT_PRECISION_UNSPECIFIED: DeploymentPrecision.ValueType  # 0
+"""bf16 where the hardware multiplies it, else fp32."""
+DEPLOYMENT_PRECISION_BF16: DeploymentPrecision.ValueType  # 1
+"""bfloat16."""
+DEPLOYMENT_PRECISION_FP32: DeploymentPrecision.ValueType  # 2
+"""32 bits."""
+Global___DeploymentPrecision: _TypeAlias = DeploymentPrecision  # noqa: Y015
 
 class _DeploymentState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -33,6 +81,8 @@ class _DeploymentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deplo
     """It answers."""
     DEPLOYMENT_STATE_FAILED: _DeploymentState.ValueType  # 3
     """It cannot be loaded; `failure` says why."""
+    DEPLOYMENT_STATE_IDLE: _DeploymentState.ValueType  # 4
+    """It was unloaded because nobody asked it; the next question loads it again."""
 
 class DeploymentState(_DeploymentState, metaclass=_DeploymentStateEnumTypeWrapper):
     """DeploymentState is where a deployment stands."""
@@ -45,6 +95,8 @@ DEPLOYMENT_STATE_READY: DeploymentState.ValueType  # 2
 """It answers."""
 DEPLOYMENT_STATE_FAILED: DeploymentState.ValueType  # 3
 """It cannot be loaded; `failure` says why."""
+DEPLOYMENT_STATE_IDLE: DeploymentState.ValueType  # 4
+"""It was unloaded because nobody asked it; the next question loads it again."""
 Global___DeploymentState: _TypeAlias = DeploymentState  # noqa: Y015
 
 @_typing.final
@@ -62,6 +114,7 @@ class Deployment(_message.Message):
     BASE_URL_FIELD_NUMBER: _builtins.int
     SERVED_MODEL_NAME_FIELD_NUMBER: _builtins.int
     RESTARTS_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
@@ -85,6 +138,10 @@ class Deployment(_message.Message):
         """Why it cannot answer; set in state FAILED only. OUTPUT_ONLY."""
 
     @_builtins.property
+    def options(self) -> Global___DeploymentOptions:
+        """How to load the model; the same model with other options is another deployment. OPTIONAL."""
+
+    @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the deployment was created. OUTPUT_ONLY."""
 
@@ -104,15 +161,60 @@ class Deployment(_message.Message):
         base_url: _builtins.str = ...,
         served_model_name: _builtins.str = ...,
         restarts: _builtins.int = ...,
+        options: Global___DeploymentOptions | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "failure", b"failure", "model_id", b"model_id", "source", b"source", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "failure", b"failure", "model_id", b"model_id", "options", b"options", "source", b"source", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_url", b"base_url", "create_time", b"create_time", "engine", b"engine", "failure", b"failure", "id", b"id", "model_id", b"model_id", "project_id", b"project_id", "restarts", b"restarts", "served_model_name", b"served_model_name", "source", b"source", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_url", b"base_url", "create_time", b"create_time", "engine", b"engine", "failure", b"failure", "id", b"id", "model_id", b"model_id", "options", b"options", "project_id", b"project_id", "restarts", b"restarts", "served_model_name", b"served_model_name", "source", b"source", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["model_id"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
 
 Global___Deployment: _TypeAlias = Deployment  # noqa: Y015
+
+@_typing.final
+class DeploymentOptions(_message.Message):
+    """DeploymentOptions say how a model is loaded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHARED_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    CONTEXT_LENGTH_FIELD_NUMBER: _builtins.int
+    KV_MEMORY_MIB_FIELD_NUMBER: _builtins.int
+    IDLE_SECONDS_FIELD_NUMBER: _builtins.int
+    shared: _builtins.bool
+    """Serve it in one engine with all deployments of the same base and options that say so too: the base is in memory once, adapters are loaded beside
+    it and mixed in one batch. An engine that ends takes all of them down for a moment. Not for adapters that are more than LoRA: DoRA, saved modules.
+    """
+    device: Global___DeploymentDevice.ValueType
+    """Where to compute."""
+    precision: Global___DeploymentPrecision.ValueType
+    """Number format of weights, keys and values."""
+    context_length: _builtins.int
+    """Most tokens of prompt and answer together; 0 means the model's own limit, which is never exceeded."""
+    kv_memory_mib: _builtins.int
+    """MiB of memory for keys and values; 0 means 2048."""
+    idle_seconds: _builtins.int
+    """Unload the model after so many seconds in which nobody asked it; the next question loads it again and waits. 0 keeps it loaded."""
+    def __init__(
+        self,
+        *,
+        shared: _builtins.bool = ...,
+        device: Global___DeploymentDevice.ValueType = ...,
+        precision: Global___DeploymentPrecision.ValueType = ...,
+        context_length: _builtins.int = ...,
+        kv_memory_mib: _builtins.int = ...,
+        idle_seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_length", b"context_length", "device", b"device", "idle_seconds", b"idle_seconds", "kv_memory_mib", b"kv_memory_mib", "precision", b"precision", "shared", b"shared"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeploymentOptions: _TypeAlias = DeploymentOptions  # noqa: Y015

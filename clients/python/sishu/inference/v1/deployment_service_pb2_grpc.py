@@ -67,7 +67,7 @@ class DeploymentServiceServicer:
     """
 
     def CreateDeployment(self, request, context):
-        """CreateDeployment loads a model. Returns the project's deployment with the same source and options when there is one; a FAILED one is loaded again.
+        """CreateDeployment loads a model. Returns the project's deployment with the same source and options when there is one; one that is FAILED or IDLE is loaded again.
         NOT_FOUND `MODEL_NOT_FOUND`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -89,7 +89,7 @@ class DeploymentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchDeployment(self, request, context):
-        """WatchDeployment sends the deployment at once, then after each change, and ends when it is READY or FAILED.
+        """WatchDeployment sends the deployment at once, then after each change, and ends when it is READY, FAILED or IDLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

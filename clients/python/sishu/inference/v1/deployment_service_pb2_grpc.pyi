@@ -34,7 +34,7 @@ class DeploymentServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DeploymentServiceAsyncStub: ...
     CreateDeployment: _grpc.UnaryUnaryMultiCallable[_deployment_service_pb2.CreateDeploymentRequest, _deployment_service_pb2.CreateDeploymentResponse]
-    """CreateDeployment loads a model. Returns the project's deployment with the same source and options when there is one; a FAILED one is loaded again.
+    """CreateDeployment loads a model. Returns the project's deployment with the same source and options when there is one; one that is FAILED or IDLE is loaded again.
     NOT_FOUND `MODEL_NOT_FOUND`.
     """
     GetDeployment: _grpc.UnaryUnaryMultiCallable[_deployment_service_pb2.GetDeploymentRequest, _deployment_service_pb2.GetDeploymentResponse]
@@ -42,7 +42,7 @@ class DeploymentServiceStub:
     ListDeployments: _grpc.UnaryUnaryMultiCallable[_deployment_service_pb2.ListDeploymentsRequest, _deployment_service_pb2.ListDeploymentsResponse]
     """ListDeployments returns deployments, newest first."""
     WatchDeployment: _grpc.UnaryStreamMultiCallable[_deployment_service_pb2.WatchDeploymentRequest, _deployment_service_pb2.WatchDeploymentResponse]
-    """WatchDeployment sends the deployment at once, then after each change, and ends when it is READY or FAILED."""
+    """WatchDeployment sends the deployment at once, then after each change, and ends when it is READY, FAILED or IDLE."""
     DeleteDeployment: _grpc.UnaryUnaryMultiCallable[_deployment_service_pb2.DeleteDeploymentRequest, _deployment_service_pb2.DeleteDeploymentResponse]
     """DeleteDeployment unloads a model. It may refuse while something refers to it, such as an exam that runs: FAILED_PRECONDITION `DEPLOYMENT_IN_USE`."""
 
@@ -52,7 +52,7 @@ class DeploymentServiceAsyncStub(DeploymentServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateDeployment: _aio.UnaryUnaryMultiCallable[_deployment_service_pb2.CreateDeploymentRequest, _deployment_service_pb2.CreateDeploymentResponse]  # type: ignore[assignment]
-    """CreateDeployment loads a model. Returns the project's deployment with the same source and options when there is one; a FAILED one is loaded again.
+    """CreateDeployment loads a model. Returns the project's deployment with the same source and options when there is one; one that is FAILED or IDLE is loaded again.
     NOT_FOUND `MODEL_NOT_FOUND`.
     """
     GetDeployment: _aio.UnaryUnaryMultiCallable[_deployment_service_pb2.GetDeploymentRequest, _deployment_service_pb2.GetDeploymentResponse]  # type: ignore[assignment]
@@ -60,7 +60,7 @@ class DeploymentServiceAsyncStub(DeploymentServiceStub):
     ListDeployments: _aio.UnaryUnaryMultiCallable[_deployment_service_pb2.ListDeploymentsRequest, _deployment_service_pb2.ListDeploymentsResponse]  # type: ignore[assignment]
     """ListDeployments returns deployments, newest first."""
     WatchDeployment: _aio.UnaryStreamMultiCallable[_deployment_service_pb2.WatchDeploymentRequest, _deployment_service_pb2.WatchDeploymentResponse]  # type: ignore[assignment]
-    """WatchDeployment sends the deployment at once, then after each change, and ends when it is READY or FAILED."""
+    """WatchDeployment sends the deployment at once, then after each change, and ends when it is READY, FAILED or IDLE."""
     DeleteDeployment: _aio.UnaryUnaryMultiCallable[_deployment_service_pb2.DeleteDeploymentRequest, _deployment_service_pb2.DeleteDeploymentResponse]  # type: ignore[assignment]
     """DeleteDeployment unloads a model. It may refuse while something refers to it, such as an exam that runs: FAILED_PRECONDITION `DEPLOYMENT_IN_USE`."""
 
@@ -73,7 +73,7 @@ class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _deployment_service_pb2.CreateDeploymentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_deployment_service_pb2.CreateDeploymentResponse, _abc.Awaitable[_deployment_service_pb2.CreateDeploymentResponse]]:
-        """CreateDeployment loads a model. Returns the project's deployment with the same source and options when there is one; a FAILED one is loaded again.
+        """CreateDeployment loads a model. Returns the project's deployment with the same source and options when there is one; one that is FAILED or IDLE is loaded again.
         NOT_FOUND `MODEL_NOT_FOUND`.
         """
 
@@ -99,7 +99,7 @@ class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _deployment_service_pb2.WatchDeploymentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_deployment_service_pb2.WatchDeploymentResponse], _abc.AsyncIterator[_deployment_service_pb2.WatchDeploymentResponse]]:
-        """WatchDeployment sends the deployment at once, then after each change, and ends when it is READY or FAILED."""
+        """WatchDeployment sends the deployment at once, then after each change, and ends when it is READY, FAILED or IDLE."""
 
     @_abc_1.abstractmethod
     def DeleteDeployment(

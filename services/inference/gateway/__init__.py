@@ -1,0 +1,1 @@
+"""All deployments behind one address that OpenAI's clients understand."""
