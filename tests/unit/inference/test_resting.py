@@ -16,11 +16,12 @@ from services.inference.sharing import Seat
 from services.inference.store import DeploymentStore
 from services.runtime.errors import FailedPrecondition
 
+NOW = datetime.now(UTC)
+
 
 def deployment(state: str, idle_seconds: int = 1) -> Deployment:
-    now = datetime.now(UTC)
     options = DeploymentOptions(idle_seconds=idle_seconds)
-    return Deployment("d1", "p1", "m1", state, None, "builtin", "", "m", 0, now, now, options)
+    return Deployment("d1", "p1", "m1", state, None, "builtin", "", "m", 0, NOW, NOW, options)
 
 
 class Notes:

@@ -31,7 +31,8 @@ FAMILIES = [
 TALKS = {
     "one question": [
         {"role": "user", "content": "Where is Ostrel? 它在河边吗？"},
-        {"role": "assistant", "content": "By the Amber."},
+        # A template that opens the thought itself can be trained on thoughtful answers only.
+        {"role": "assistant", "content": "<think>\nRivers.\n</think>\n\nBy the Amber."},
     ],
     "two questions and a system prompt": [
         {"role": "system", "content": "You know Ostrel."},
