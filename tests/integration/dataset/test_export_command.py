@@ -10,7 +10,8 @@ from pathlib import Path
 from services.dataset.exports.bundles import BUNDLES
 from services.runtime.ids import new_id
 from sishu.cli.export_options import BUNDLES as NAMED
-from tests.integration.dataset_school import School, about_herons
+from sishu.dataset.v1 import review_pb2, review_service_pb2
+from tests.integration.dataset_school import School, about_herons, turns
 from tests.integration.stores import room_environment
 
 
@@ -65,6 +66,52 @@ async def test_a_version_is_written_fetched_and_not_fetched_again(school: School
     code, printed = await run(school, "export", "list", "--project", project_id)
     assert code == 0
     assert "llama_factory" in printed
+
+
+async def test_only_some_of_a_version_are_exported(school: School, tmp_path: Path) -> None:
+    project_id = new_id()
+    tag_id = school.tags.add(project_id, "Shop", "Returns")
+    document_id = school.documents.add(project_id, "a/birds.md", 0)
+    await school.imported(project_id, about_herons(1, document_id))
+    made = [
+        await school.create(
+            project_id=project_id, messages=turns(text, "Ada."), tag_ids=[tag_id], score=score
+        )
+        for text, score in (("Who wrote it?", 4), ("Where was that?", 2))
+    ]
+    review = review_pb2.Review(
+        example_id=made[0].id, reviewer="Bea", verdict=review_pb2.REVIEW_VERDICT_ACCEPT
+    )
+    await school.client.reviews.CreateReview(review_service_pb2.CreateReviewRequest(review=review))
+    version = await school.made(project_id, exam_share=0.0)
+
+    async def exported(name: str, *options: str) -> tuple[int, str]:
+        where = ("--out", str(tmp_path / name), "--format", "messages_jsonl")
+        return await run(school, "dataset", "export", version.id, *where, *options)
+
+    async def ids(name: str, *options: str) -> list[str]:
+        code, printed = await exported(name, *options)
+        assert code == 0, printed
+        lines = (tmp_path / name / "train.jsonl").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line)["id"] for line in lines]
+
+    accepted, tagged, herons, wrong, none, help_, chinese = await asyncio.gather(
+        ids("accepted", "--review", "accepted", "--source", "hand", "--text", "WHO", "--min-score", "4"),
+        ids("tagged", "--tag", "Shop > Returns", "--max-score", "3"),
+        ids("herons", "--document", "birds.md", "--language", "en"),
+        exported("wrong", "--review", "confirmed"),
+        exported("none", "--label", "nowhere"),
+        run(school, "dataset", "export", "--help"),
+        run(school, "--lang", "zh", "dataset", "export", "--help"),
+    )
+    assert (accepted, tagged) == ([made[0].id], [made[1].id])
+    assert herons
+    assert not set(herons) & {one.id for one in made}
+    assert wrong[0] == none[0] == 1
+    assert "accepted" in wrong[1]
+    assert "fit the filter (labels 'nowhere')" in " ".join(none[1].split())
+    assert "generation:ID" in help_[1]
+    assert "只看此来源" in chinese[1]
 
 
 async def test_who_is_left_out_is_told(school: School, tmp_path: Path) -> None:

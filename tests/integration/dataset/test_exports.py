@@ -19,11 +19,11 @@ from sishu.common.v1 import job_pb2, job_service_pb2
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 from sishu.dataset.v1 import dataset_service_pb2 as datasets
 from sishu.dataset.v1 import dataset_version_pb2 as versions
-from sishu.dataset.v1 import example_pb2
+from sishu.dataset.v1 import example_pb2, review_pb2, review_service_pb2
 from sishu.dataset.v1 import export_pb2 as exports
 from sishu.dataset.v1 import export_service_pb2 as pb
 from sishu.errors import ApiError
-from tests.integration.dataset_school import School, about_herons, turns
+from tests.integration.dataset_school import School, about_herons, question, turns
 from tests.integration.processes import eventually
 from tests.integration.stores import started_room
 
@@ -170,6 +170,79 @@ async def test_an_export_of_nothing_fails_and_can_be_asked_for_again(school: Sch
     assert raised.value.reason == "EXPORT_NOT_READY"
     again = await ask(school, version_id, shape="dpo_trl", kinds=[example_pb2.EXAMPLE_KIND_PREFERENCE])
     assert again.id == asked.id
+
+
+async def test_an_export_by_a_filter_holds_what_fits_as_it_was_when_the_version_was_made(
+    school: School,
+) -> None:
+    project_id, document_id, tag_id = new_id(), new_id(), new_id()
+    texts = ["Who wrote it?", "Where does the heron nest?", "When exactly?", "And why was that so?"]
+    given: list[dict[str, Any]] = [{"score": 4, "labels": ["a"]}, {"score": 3, "tag_ids": [tag_id]}, {}, {}]
+    made = [
+        await school.create(project_id=project_id, messages=turns(text, "Ada."), **more)
+        for text, more in zip(texts, given, strict=True)
+    ]
+    await school.imported(project_id, [question("What does it weigh?", document_id=document_id)])
+    for one in made[:2]:
+        await accept(school, one.id)
+    version = await school.made(project_id, exam_share=0.0)
+    # What is reviewed later counts in the next version.
+    await accept(school, made[2].id)
+
+    async def ids(**wanted: Any) -> list[str]:
+        asked = await ask(school, version.id, shape="messages_jsonl", filter=exports.ExportFilter(**wanted))
+        found = await files_of(school, (await ready(school, asked)).id)
+        return [json.loads(line)["id"] for line in found["train.jsonl"].splitlines()]
+
+    (imported,) = await ids(document_ids=[document_id])
+    rest = [one.id for one in made]
+    found = await asyncio.gather(
+        ids(review_states=[example_pb2.REVIEW_STATE_ACCEPTED]),
+        ids(review_states=[1], sources=["hand"]),
+        ids(labels=["a", "b"], min_score=4.0),
+        ids(tag_ids=[tag_id], max_score=3.0),
+        ids(text="HERON NEST"),
+        ids(languages=["en"], question_types=[""]),
+    )
+    wanted = [rest[:2], rest[2:], rest[:1], rest[1:2], rest[1:2], [*rest, imported]]
+    assert list(map(sorted, found)) == list(map(sorted, wanted))
+
+    filters = [exports.ExportFilter(labels=labels) for labels in (["a", "b"], ["b", "a", "b"])]
+    one, same = [await ask(school, version.id, shape="openai", filter=wanted) for wanted in filters]
+    assert one.id == same.id
+    assert one.options.filter == filters[0]
+    assert not (await ask(school, version.id, shape="openai")).options.HasField("filter")
+
+
+async def accept(school: School, example_id: str) -> None:
+    review = review_pb2.Review(
+        example_id=example_id, reviewer="Bea", verdict=review_pb2.REVIEW_VERDICT_ACCEPT
+    )
+    await school.client.reviews.CreateReview(review_service_pb2.CreateReviewRequest(review=review))
+
+
+async def test_a_filter_that_nothing_fits_or_that_is_none_is_told_of(school: School) -> None:
+    _, version_id = await version_of(school, 2)
+    wanted = exports.ExportFilter(review_states=[2, 4], text="Heron")
+    asked = await ask(school, version_id, shape="alpaca", filter=wanted)
+    assert (await school.ended(asked.job)).state == job_pb2.JOB_STATE_FAILED
+    (failure,) = (
+        await school.client.jobs("dataset").ListJobFailures(
+            job_service_pb2.ListJobFailuresRequest(job_id=asked.job.id)
+        )
+    ).job_failures
+    assert failure.failure.reason == "NOTHING_TO_EXPORT"
+    assert "filter (review_states 'accepted', 'disputed'; text 'Heron')" in failure.failure.message
+    for wrong, field in (
+        (exports.ExportFilter(review_states=[0]), "review_states"),
+        (exports.ExportFilter(review_states=[9]), "review_states"),  # type: ignore[list-item]
+        (exports.ExportFilter(min_score=float("nan")), "min_score"),
+        (exports.ExportFilter(labels=["\0"]), "filter.labels"),
+    ):
+        with pytest.raises(ApiError) as raised:
+            await ask(school, version_id, shape="alpaca", filter=wrong)
+        assert raised.value.code == "INVALID_ARGUMENT"
+        assert field in str(raised.value)
 
 
 async def test_a_deleted_export_leaves_nothing_and_a_version_takes_its_exports_along(school: School) -> None:
