@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import structlog
 
 from services.runtime.db import Pool
@@ -80,7 +81,7 @@ class NodeReports:
         rows = await self.pool.fetch(SQL.list_samples, after, page.limit)
         return page_of([self._node_of(row) for row in rows], page, lambda node: (node.host,))
 
-    def _node_of(self, row: Mapping[str, Any]) -> Node:
+    def _node_of(self, row: asyncpg.Record) -> Node:
         own = row["host"] == self.host and self.sampler.is_looking
         sample = self.sampler.sample if own else self._heard(row["sample"], row["silence_seconds"])
         return Node(row["host"], sample)

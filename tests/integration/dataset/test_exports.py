@@ -198,7 +198,7 @@ async def test_an_export_by_a_filter_holds_what_fits_as_it_was_when_the_version_
     rest = [one.id for one in made]
     found = await asyncio.gather(
         ids(review_states=[example_pb2.REVIEW_STATE_ACCEPTED]),
-        ids(review_states=[1], sources=["hand"]),
+        ids(review_states=[example_pb2.REVIEW_STATE_UNREVIEWED], sources=["hand"]),
         ids(labels=["a", "b"], min_score=4.0),
         ids(tag_ids=[tag_id], max_score=3.0),
         ids(text="HERON NEST"),
@@ -208,9 +208,9 @@ async def test_an_export_by_a_filter_holds_what_fits_as_it_was_when_the_version_
     assert list(map(sorted, found)) == list(map(sorted, wanted))
 
     filters = [exports.ExportFilter(labels=labels) for labels in (["a", "b"], ["b", "a", "b"])]
-    one, same = [await ask(school, version.id, shape="openai", filter=wanted) for wanted in filters]
-    assert one.id == same.id
-    assert one.options.filter == filters[0]
+    export, same = [await ask(school, version.id, shape="openai", filter=wanted) for wanted in filters]
+    assert export.id == same.id
+    assert export.options.filter == filters[0]
     assert not (await ask(school, version.id, shape="openai")).options.HasField("filter")
 
 
@@ -223,7 +223,9 @@ async def accept(school: School, example_id: str) -> None:
 
 async def test_a_filter_that_nothing_fits_or_that_is_none_is_told_of(school: School) -> None:
     _, version_id = await version_of(school, 2)
-    wanted = exports.ExportFilter(review_states=[2, 4], text="Heron")
+    wanted = exports.ExportFilter(
+        review_states=[example_pb2.REVIEW_STATE_ACCEPTED, example_pb2.REVIEW_STATE_DISPUTED], text="Heron"
+    )
     asked = await ask(school, version_id, shape="alpaca", filter=wanted)
     assert (await school.ended(asked.job)).state == job_pb2.JOB_STATE_FAILED
     (failure,) = (
@@ -234,7 +236,7 @@ async def test_a_filter_that_nothing_fits_or_that_is_none_is_told_of(school: Sch
     assert failure.failure.reason == "NOTHING_TO_EXPORT"
     assert "filter (review_states 'accepted', 'disputed'; text 'Heron')" in failure.failure.message
     for wrong, field in (
-        (exports.ExportFilter(review_states=[0]), "review_states"),
+        (exports.ExportFilter(review_states=[example_pb2.REVIEW_STATE_UNSPECIFIED]), "review_states"),
         (exports.ExportFilter(review_states=[9]), "review_states"),  # type: ignore[list-item]
         (exports.ExportFilter(min_score=float("nan")), "min_score"),
         (exports.ExportFilter(labels=["\0"]), "filter.labels"),

@@ -184,7 +184,7 @@ def test_peaks_are_found_by_the_drivers_name(name: str, peak: float) -> None:
 
 
 def test_the_documented_table_is_the_registry(scene: Scene) -> None:
-    scene.registry.register(DeviceMetrics(Sampler(5, Programs(5))))
+    scene.registry.register(DeviceMetrics("a-node", Sampler(5, Programs(5))))
     metrics = [family for family in scene.registry.collect() if not family.name.endswith("_created")]
     known = {f"{one.name}_total" if one.type == "counter" else one.name: one for one in metrics}
     text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
