@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import structlog
 
 from services.runtime.db import Pool
@@ -72,16 +71,16 @@ class NodeReports:
         """Look at what the others have told."""
         await self.pool.execute(SQL.drop_samples, KEPT_SECONDS)
         rows = await self.pool.fetch(SQL.list_samples, None, MOST_MACHINES)
-        nodes = [self._node_of(row) for row in rows]
+        nodes = [self._node_of(dict(row)) for row in rows]
         self.others = {node.host: node.sample for node in nodes if node.host != self.host}
 
     async def list(self, page: PageRequest) -> Page[Node]:
         """Machines by name; this one as it is known now."""
         after = page.after[0] if page.after else None
         rows = await self.pool.fetch(SQL.list_samples, after, page.limit)
-        return page_of([self._node_of(row) for row in rows], page, lambda node: (node.host,))
+        return page_of([self._node_of(dict(row)) for row in rows], page, lambda node: (node.host,))
 
-    def _node_of(self, row: asyncpg.Record) -> Node:
+    def _node_of(self, row: dict[str, Any]) -> Node:
         own = row["host"] == self.host and self.sampler.is_looking
         sample = self.sampler.sample if own else self._heard(row["sample"], row["silence_seconds"])
         return Node(row["host"], sample)
