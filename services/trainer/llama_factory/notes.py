@@ -38,7 +38,7 @@ NOTES = {
     MODEL_STORED: "the service stores what the run gives as a model; `sishu model export` downloads it",
     CHECKPOINTS_KEPT: "a run goes on from its checkpoints by itself; the newest and the best are kept",
     CHECKPOINTS_LIMITED: "so many of the newest checkpoints are kept, 1,000 at most, and the best one too",
-    TRACKERS_TOLD: "swanlab, mlflow and wandb are told of every step, with the trainer's own keys; "
+    TRACKERS_TOLD: "of these swanlab, mlflow and wandb are told of every step, with the trainer's own keys; "
     "TensorBoard's event file is always written; no other tracker is told anything",
     VALIDATION_OF_VERSION: "validation rows are those of the dataset version: "
     "`sishu dataset create --validation-share` sets them aside",

@@ -59,7 +59,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "CHECKPOINTS_KEPT": ("训练会自动从检查点继续；保留最新的和最好的",),
     "CHECKPOINTS_LIMITED": ("保留这么多个最新的检查点（至多 1000 个），另外保留最好的一个",),
     "TRACKERS_TOLD": (
-        "每一步都会告知 swanlab、mlflow 和 wandb，使用训练服务自己的密钥；TensorBoard 事件文件总会写出；"
+        "其中的 swanlab、mlflow 和 wandb 会得到每一步，使用训练服务自己的密钥；TensorBoard 事件文件总会写出；"
         "其他跟踪工具不会被告知",
     ),
     "VALIDATION_OF_VERSION": ("验证样例来自数据集版本：用 `sishu dataset create --validation-share` 留出",),
