@@ -92,6 +92,11 @@ class Deployment:
         """Whether it answers, or cannot be loaded."""
         return self.state != "loading"
 
+    @property
+    def loads_for_questions(self) -> bool:
+        """Whether a question makes it load, or waits for a load that another question has begun."""
+        return self.state == "idle" or (self.state == "loading" and self.options.idle_seconds > 0)
+
 
 @dataclass(frozen=True)
 class ModelFolders:

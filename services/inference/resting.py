@@ -60,7 +60,7 @@ class Waker:
         Raises:
             FailedPrecondition: it cannot be loaded, or not in time.
         """
-        if deployment.state == "idle":
+        if deployment.loads_for_questions:
             deployment = await self._loaded(deployment)
         if deployment.options.idle_seconds:
             await self._store.touch(deployment.id)

@@ -9,13 +9,15 @@ from typing import Any
 from services.inference.deployments import Deployment
 from services.runtime.errors import InvalidArgument, NotFound, Unavailable
 
-ANSWERING = frozenset({"ready", "idle"})
-"""States in which a request is answered; an idle deployment is loaded first."""
+
+def answers(deployment: Deployment) -> bool:
+    """Whether a request is answered, perhaps after a load."""
+    return deployment.state == "ready" or deployment.loads_for_questions
 
 
 def names_of(deployments: Sequence[Deployment]) -> dict[str, Deployment]:
     """Every deployment that answers, by its model's name where no other has it, else by its id."""
-    ready = [each for each in deployments if each.state in ANSWERING]
+    ready = [each for each in deployments if answers(each)]
     counts = Counter(each.served_model_name for each in ready)
     return {
         each.served_model_name if counts[each.served_model_name] == 1 else each.id: each for each in ready
@@ -33,7 +35,7 @@ def find(deployments: Sequence[Deployment], name: str) -> Deployment:
     found = [each for each in deployments if each.id == name] or [
         each for each in deployments if each.served_model_name == name
     ]
-    ready = [each for each in found if each.state in ANSWERING]
+    ready = [each for each in found if answers(each)]
     if len(ready) == 1:
         return ready[0]
     if ready:

@@ -52,8 +52,12 @@ async def test_what_was_unloaded_is_loaded_for_whoever_asks() -> None:
     assert (await waker.awake(deployment("idle"))).state == "ready"
     assert wake.is_set()
     assert notes.told == ["load again", "touch"]
+    # Another question has begun the load already.
+    assert (await waker.awake(deployment("loading"))).state == "ready"
+    assert notes.told == ["load again", "touch"] * 2
     await waker.awake(deployment("ready", idle_seconds=0))
-    assert len(notes.told) == 2
+    assert (await waker.awake(deployment("loading", idle_seconds=0))).state == "loading"
+    assert len(notes.told) == 4
 
 
 async def test_a_load_that_takes_too_long_is_said() -> None:
