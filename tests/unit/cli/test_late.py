@@ -11,7 +11,8 @@ from services.runtime.config import ROOMS
 from sishu.cli.action_table import ACTIONS
 from sishu.cli.late import found_at
 from sishu.cli.main import COMMANDS, GROUPS, OF_A_RESOURCE, called, help_of
-from sishu.cli.resources import OWN, RESOURCES
+from sishu.cli.resource_table import RESOURCES
+from sishu.cli.resources import OWN
 from sishu.client import Client
 
 READ_BY = """

@@ -9,7 +9,7 @@ from sishu.cli import output
 from sishu.cli.jobs import show_jobs
 from sishu.cli.leaks import LEAK_COLUMNS
 from sishu.cli.output import CHUNK_COLUMNS, DOCUMENT_COLUMNS, show_many, show_one
-from sishu.cli.resources import RESOURCES
+from sishu.cli.resource_table import RESOURCES
 from sishu.common.v1 import failure_pb2, job_pb2, text_span_pb2
 from sishu.dataset.v1.leak_check_pb2 import Leak, LeakWay
 from sishu.generation.v1.generation_pb2 import Generation

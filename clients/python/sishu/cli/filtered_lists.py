@@ -16,7 +16,8 @@ from sishu.cli.options import LimitOption, ProjectOption, takes
 from sishu.cli.output import show_many
 from sishu.cli.parse_options import chosen
 from sishu.cli.question_filters import QuestionOptions, question_filter
-from sishu.cli.resources import Resource, rows
+from sishu.cli.resource_table import Resource
+from sishu.cli.resources import rows
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.dataset.v1.example_filter_pb2 import ExampleOrder

@@ -48,6 +48,7 @@ GROUPS = {
     "run": OF_A_RESOURCE,
     "model": OF_A_RESOURCE,
     "deployment": OF_A_RESOURCE,
+    "conversation": OF_A_RESOURCE,
     "exam": OF_A_RESOURCE,
     "generate": "generate:app",
     "candidate": "candidates:app",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sishu.cli.providers import ProviderArgument, ProviderProjectOption, named_provider
-from sishu.cli.resources import Resource, delete_found, show_found
+from sishu.cli.resource_table import Resource
+from sishu.cli.resources import delete_found, show_found
 
 
 def get_provider(resource: Resource) -> Callable[..., None]:
