@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from services.trainer.engine import loop, model
-from services.trainer.engine.parallel import place
+from services.trainer.engine.parallel import place, zero, zero_config
 from services.trainer.engine.run import run
 from services.trainer.engine.spec import TrainSpec
 from services.trainer.engine.stopping import StopSignal
@@ -269,6 +269,9 @@ def test_fp16_does_a_step_again_that_overflowed(
 
     monkeypatch.setattr(model, "choose_device", lambda _: (CPU, "fp16"))
     monkeypatch.setattr(cpu_accelerator.CPU_Accelerator, "is_fp16_supported", lambda _: True)
+    # So much that a gradient leaves the range at once.
+    monkeypatch.setitem(zero_config._LOSS_SCALE, "initial_scale_power", 24)
+    monkeypatch.setattr(zero.Zero, "overflowed", _telling(zero.Zero.overflowed, tmp_path / "overflowed"))
     common = {"max_steps": 4, "learning_rate": 1e-3}
     alone = make_spec(output_dir=tmp_path / "alone", **common)
     assert run(alone, StopSignal()) == 0
@@ -277,3 +280,14 @@ def test_fp16_does_a_step_again_that_overflowed(
         assert train_on(both, 2) == [0, 0]
         assert [event["step"] for event in events_of(both, "step")] == [1, 2, 3, 4]
         assert curve(both) == pytest.approx(curve(alone), rel=5e-3)
+        (tmp_path / "overflowed").unlink()
+
+
+def _telling(overflowed: Any, mark: Path) -> Any:
+    def telling(strategy: Any, loss: torch.Tensor) -> bool:
+        found = bool(overflowed(strategy, loss))
+        if found:
+            mark.touch()
+        return found
+
+    return telling
