@@ -300,7 +300,7 @@ def test_a_folder_of_any_shape_of_ours_is_read_as_it_was(tmp_path: Path, name: s
         assert found == [(row["kind"], json.loads(row["content"])) for row in shard_of(EXAMPLES).to_pylist()]
         return
     wanted = [one for kind in shape.kinds for one in plain(kind, shape.reasoning[0] == "field")]
-    if name.startswith("kto"):
+    if name.startswith(("kto", "judgements")):
         ((kind, pair),) = wanted
         sides = pair["preference"].items()
         wanted = [(kind, {**pair, "preference": {side: answer}}) for side, answer in sides]
