@@ -1,8 +1,8 @@
 """What becomes of memory that is given back within a process that works on large blocks.
 
-glibc hands freed blocks to the kernel, which clears each page again before it is used for the next: of the
-time in which a dataset version is made that was a sixth. So freed memory is kept while an item is worked on,
-and given back when it has ended.
+glibc hands freed blocks to the kernel, which clears each page again before it is used for the next: a sixth
+of the time that a dataset version took. So freed memory is kept while items are worked on, and given back
+when one has ended.
 """
 
 from __future__ import annotations

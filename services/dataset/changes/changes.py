@@ -42,7 +42,7 @@ class Become:
             message = "state: say what changes: a state, a score, labels, tags or texts"
             raise InvalidArgument("FIELD_INVALID", message, "state")
         if "replace_texts" in said and len(said) > 1:
-            others = " and ".join(said[:-1])
+            others = " and ".join(name for name in said if name != "replace_texts")
             message = f"replace_texts: stands alone; change {others} by a request of its own"
             raise InvalidArgument("FIELD_INVALID", message, "replace_texts")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ SQL = Statements(Path(__file__).parents[1] / "sql" / "changes.sql")
 
 ROWS = 5000
 """Examples that are changed in one transaction."""
-REWRITTEN = 500
+REWRITTEN_ROWS = 500
 """Examples whose texts are looked through in one transaction."""
 KIND = "update_examples"
 """Of the jobs and their items."""
@@ -125,13 +126,14 @@ Done = tuple[str, int, int]
 
 async def take_step(connection: Connection, project_id: str, change: asyncpg.Record) -> Done:
     """Change the next examples of a change."""
+    if change["kind"] == "update" and Wanted.of(change["wanted"]).become.replace_texts:
+        return await rewrite(connection, project_id, change)
     if change["kind"] == "undo":
         last, ids, meant = await next_undone(connection, change)
-    elif change["kind"] == "update" and Wanted.of(change["wanted"]).become.replace_texts:
-        return await rewrite(connection, project_id, change)
     else:
         last, ids, meant = await next_meant(connection, project_id, change)
-    return last, await apply(connection, change, ids) if ids else 0, meant
+    changed = await apply(connection, change, ids) if ids else 0
+    return last, changed, meant
 
 
 async def rewrite(connection: Connection, project_id: str, change: asyncpg.Record) -> Done:
@@ -140,16 +142,21 @@ async def rewrite(connection: Connection, project_id: str, change: asyncpg.Recor
         return "", 0, 0
     wanted = Wanted.of(change["wanted"])
     chosen, texts = wanted.examples, wanted.become.replace_texts
-    values = (project_id, *chosen.values, change["after"], change["last"], REWRITTEN, chosen.text_in_json)
+    values = (
+        project_id,
+        *chosen.values,
+        change["after"],
+        change["last"],
+        REWRITTEN_ROWS,
+        chosen.text_in_json,
+    )
     found = [example_of(row) for row in await connection.fetch(SQL.next_saying, *values)]
     meant = [example for example in found if chosen.says(example)]
-    changed = 0
-    for before in meant:
-        after = replaced(before, texts)
-        if after is not before:
-            await store_change(connection, before, after, change["author"], change["id"])
-            changed += 1
-    return found[-1].id if found else "", changed, len(meant)
+    become = await asyncio.to_thread(lambda: [replaced(example, texts) for example in meant])
+    other = [(before, after) for before, after in zip(meant, become, strict=True) if after is not before]
+    for before, after in other:
+        await store_change(connection, before, after, change["author"], change["id"])
+    return found[-1].id if found else "", len(other), len(meant)
 
 
 Batch = tuple[str, Sequence[str], int]

@@ -98,7 +98,14 @@ def in_order(value: Any) -> Any:
 def options_of(stored: Mapping[str, Any]) -> ExportOptions:
     """Options as they were stored."""
     columns = [Column(**column) for column in stored["columns"]]
-    return ExportOptions(**{**stored, "columns": columns, "filter": ExportFilter(**stored["filter"])})
+    # JSON gives a large whole score back as a whole number, which no column of scores is compared with.
+    scores = {
+        name: float(value)
+        for name in ("min_score", "max_score")
+        if (value := stored["filter"].get(name)) is not None
+    }
+    wanted = ExportFilter(**{**stored["filter"], **scores})
+    return ExportOptions(**{**stored, "columns": columns, "filter": wanted})
 
 
 def export_not_found(export_id: str) -> NotFound:

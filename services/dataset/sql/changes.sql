@@ -35,7 +35,8 @@ LIMIT $24
 FOR UPDATE
 
 -- name: next_saying
--- As `next_meant`, those with a text in what they say, names of fields and quotes included.
+-- As `next_meant`, those with a text in what they say, names of fields and quotes included. Both rows are locked: of one that was waited for
+-- and not locked, what it said before would be read.
 SELECT examples.*, content, lineage
 FROM examples JOIN example_contents ON example_id = id
 WHERE project_id = $1
@@ -43,7 +44,7 @@ WHERE project_id = $1
   AND id > $22 AND id <= $23 AND ($25::text = '' OR position($25 IN lower(content::text)) > 0)
 ORDER BY id
 LIMIT $24
-FOR UPDATE OF examples
+FOR UPDATE
 
 -- name: next_undone
 -- The next examples of a change, and whether nothing else has changed them since.
@@ -134,4 +135,4 @@ WHERE examples.id = was.example_id
 SELECT examples.*, content, lineage FROM examples JOIN example_contents ON example_id = id
 WHERE id = ANY ($1::uuid[]) AND project_id = $2 AND delete_time IS NULL
 ORDER BY id
-FOR UPDATE OF examples
+FOR UPDATE

@@ -1,7 +1,8 @@
 -- name: lock_example
+-- Both rows: of one that was waited for and not locked, what it said before would be read.
 SELECT examples.*, content, lineage FROM examples JOIN example_contents ON example_id = id
 WHERE id = $1 AND delete_time IS NULL
-FOR UPDATE OF examples
+FOR UPDATE
 
 -- name: record_revision
 -- What an example is before it changes.

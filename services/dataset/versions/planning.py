@@ -16,7 +16,7 @@ from services.dataset.versions.balancing import over_caps, over_share, over_weig
 from services.dataset.versions.choosing import Side
 from services.dataset.versions.entries import Entries
 from services.dataset.versions.options import DatasetOptions, Replay
-from services.dataset.versions.shards import Dealer, Shard
+from services.dataset.versions.shards import Dealer
 from services.dataset.versions.split_columns import (
     UNKNOWN,
     Columns,
@@ -65,7 +65,6 @@ class Made:
     """A version whose shards lie in a folder."""
 
     plan: Plan
-    shards: Sequence[Shard]
     coverage: Mapping[str, Mapping[str, int]]
     sources: Mapping[str, Mapping[str, int]]
     leaks: Sequence[LeakSource] = ()

@@ -99,7 +99,7 @@ def numbered(values: Longs) -> tuple[Longs, int]:
 
 
 def ascending(places: Longs) -> Longs:
-    """The order of rows by their places, each of its own; by counting where these lie close."""
+    """The order of rows by their places, of which no two may be equal; by counting where these lie close."""
     low, high = int(places.min(initial=0)), int(places.max(initial=0))
     if high - low > CLOSE * len(places):
         return np.argsort(places)

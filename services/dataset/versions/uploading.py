@@ -17,6 +17,10 @@ AT_ONCE = 2
 """Shards that are uploaded at a time: hashing one leaves room for sending another."""
 
 
+class GivenUp(Exception):  # no error: what was begun is ended
+    """A version is not made any more."""
+
+
 class ShardUploads:
     """What one try to make a version uploads; a block that fails leaves none of it.
 
@@ -31,23 +35,32 @@ class ShardUploads:
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Semaphore(AT_ONCE)
         self._tasks: list[asyncio.Task[VersionFile]] = []
+        self._is_given_up = False
 
     async def __aenter__(self) -> ShardUploads:
         return self
 
     async def __aexit__(self, *error: object) -> None:
         if error[0] is not None:
-            for task in self._tasks:
-                task.cancel()
+            self._is_given_up = True
+            # What is on its way is waited for: its thread would store it after the rest was deleted.
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self.discard()
 
     def add(self, shard: Shard) -> None:
-        """Upload a shard soon; called by the thread that wrote it."""
+        """Upload a shard soon; called by the thread that wrote it.
+
+        Raises:
+            GivenUp: the version is not made any more.
+        """
+        if self._is_given_up:
+            raise GivenUp
         self._loop.call_soon_threadsafe(self._begin, shard)
 
     async def files(self) -> list[VersionFile]:
         """All that were added, in their order, when they are uploaded.
+
+        The loop has begun them all: it hears of each before it hears that their thread has ended.
 
         Raises:
             Unavailable: the bucket cannot be reached.
@@ -70,10 +83,13 @@ class ShardUploads:
             await self._storage.delete_prefix(self._prefix)
 
     def _begin(self, shard: Shard) -> None:
-        self._tasks.append(self._loop.create_task(self._put(shard)))
+        if not self._is_given_up:
+            self._tasks.append(self._loop.create_task(self._put(shard)))
 
     async def _put(self, shard: Shard) -> VersionFile:
         name, key = shard.path.name, self._prefix + shard.path.name
         async with self._room:
+            if self._is_given_up:
+                raise GivenUp
             info = await self._storage.put_file(key, shard.path, PARQUET_TYPE)
         return VersionFile(name, PARQUET, shard.split, key, info.size, info.sha256, shard.rows)

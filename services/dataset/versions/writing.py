@@ -33,7 +33,7 @@ BLOCK = 16 << 20
 STAGES = 2
 """Blocks that are worked on at a time, each at another stage."""
 WRITTEN_AT_ONCE = 2
-"""Shards that are written at a time; each has some 50 MB of rows."""
+"""Shards that are written at a time; each has some 50 MB of rows of 1 KB."""
 
 
 class VersionWriter:
@@ -77,7 +77,8 @@ class VersionWriter:
         plan = await asyncio.to_thread(lambda: Planner(entries, sketches, self._version.options).plan())
         made = await self._checked(plan, entries, sketches, reader.dealer)
         await self._tell(f"writing {sum(made.plan.split_counts.values())} examples")
-        return replace(made, shards=await asyncio.to_thread(self._write, reader, made, take))
+        await asyncio.to_thread(self._write, reader, made, take)
+        return made
 
     async def _checked(self, plan: Plan, entries: Entries, sketches: Sketches, dealer: Dealer) -> Made:
         """A plan without what leaks, and with the general data of another version, if that is wished."""
@@ -89,7 +90,7 @@ class VersionWriter:
                 checked, plan, entries.facts, dealer, guarded, self._version
             )
             sources = source_counts(entries, plan.sides)
-            made = Made(plan, (), coverage(entries, plan.sides), sources, leaks)
+            made = Made(plan, coverage(entries, plan.sides), sources, leaks)
             if self._replay:
                 await self._tell("choosing general data")
                 own = Own(entries, sketches, dealer, guarded)
@@ -97,8 +98,8 @@ class VersionWriter:
                 made = await asyncio.to_thread(replayer.mixed_into, made)
         return replace(made, spent=spent() if provider else None)
 
-    def _write(self, reader: RowReader, made: Made, take: Callable[[Shard], None]) -> list[Shard]:
-        sides = {
+    def _write(self, reader: RowReader, made: Made, take: Callable[[Shard], None]) -> None:
+        cutters = {
             side: ShardCutter(self._folder, name)
             for side, name in enumerate(SPLITS)
             if name in made.plan.split_counts
@@ -106,11 +107,8 @@ class VersionWriter:
         ranges = reader.dealer.ranges()
         if made.replay_dealer:
             ranges = interleaved(ranges, made.replay_dealer.ranges())
-        shards = []
-        for shard in deal(ranges, made.plan.sides, sides):
+        for shard in deal(ranges, made.plan.sides, cutters):
             take(shard)
-            shards.append(shard)
-        return shards
 
     async def _tell(self, words: str) -> None:
         await self._jobs.set_progress(self._item.job_id, words)
@@ -149,7 +147,9 @@ class Blocks:
     async def _hand_over(self) -> None:
         block, self._parts, self._size = b"".join(self._parts), [], 0
         if len(self._working) == STAGES:
-            await self._working.popleft()
+            # Whoever cancels this ends no thread: it is waited for at the end.
+            await asyncio.shield(self._working[0])
+            self._working.popleft()
         before = self._working[-1] if self._working else None
         self._working.append(asyncio.create_task(self._work(block, before)))
 
@@ -161,13 +161,13 @@ class Blocks:
 
 
 def deal(
-    ranges: Iterable[pa.Table], sides: npt.NDArray[np.int8], writers: dict[int, ShardCutter]
+    ranges: Iterable[pa.Table], sides: npt.NDArray[np.int8], cutters: dict[int, ShardCutter]
 ) -> Iterator[Shard]:
     """Give every split its rows in the order of their places, the next while some are written; the shards."""
-    parts = ({side: of_side(rows, sides, side) for side in writers} for rows in ranges)
+    parts = ({side: of_side(rows, sides, side) for side in cutters} for rows in ranges)
     with ThreadPoolExecutor(1) as cutting, ThreadPoolExecutor(WRITTEN_AT_ONCE) as writing:
         waiting: deque[Future[Shard]] = deque()
-        for shard in full(parts, writers, cutting):
+        for shard in full_shards(parts, cutters, cutting):
             waiting.append(writing.submit(shard.write))
             if len(waiting) > WRITTEN_AT_ONCE:
                 yield waiting.popleft().result()
@@ -175,14 +175,14 @@ def deal(
             yield waiting.popleft().result()
 
 
-def full(
-    parts: Iterator[dict[int, pa.Table]], writers: dict[int, ShardCutter], pool: ThreadPoolExecutor
+def full_shards(
+    parts: Iterator[dict[int, pa.Table]], cutters: dict[int, ShardCutter], pool: ThreadPoolExecutor
 ) -> Iterator[Unwritten]:
     """Shards as they become full, and at last what is left; the next rows are cut out meanwhile."""
     coming = pool.submit(next, parts, None)
     while part := coming.result():
         coming = pool.submit(next, parts, None)
-        for side, writer in writers.items():
-            yield from writer.add(part[side])
-    for writer in writers.values():
-        yield from writer.finish()
+        for side, cutter in cutters.items():
+            yield from cutter.add(part[side])
+    for cutter in cutters.values():
+        yield from cutter.finish()

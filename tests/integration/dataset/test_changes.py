@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from services.dataset.changes.revision_store import locked, store_change
+from services.dataset.examples.examples import Message
+from services.runtime.db import transaction
 from services.runtime.ids import new_id
 from sishu.common.v1 import failure_pb2, job_pb2, job_service_pb2
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
@@ -257,6 +261,26 @@ async def test_texts_are_replaced_wherever_they_stand_and_that_is_undone(school:
     await undone(school, change.id)
     assert same(await school.listed(project_id), after)
     assert before[2].messages == after[2].messages
+
+
+async def test_what_is_edited_meanwhile_is_what_texts_are_replaced_in(school: School) -> None:
+    project_id = new_id()
+    one = await school.create(project_id=project_id, messages=turns("What?", "A Grey Heron of 1 kg."))
+    wanted = changes.UpdateExamplesRequest(
+        project_id=project_id,
+        filter=filters.ExampleFilter(),
+        replace_texts=[changes.TextReplacement(text="Grey Heron", replacement="heron")],
+    )
+    async with school.stores.pool("dataset", 3) as pool:
+        async with transaction(pool) as connection:
+            before = await locked(connection, one.id)
+            said = [before.messages[0], Message("assistant", "A Grey Heron of 2 kg.")]
+            await store_change(connection, before, replace(before, messages=said), "Bea")
+            change = (await school.client.example_changes.UpdateExamples(wanted)).example_change
+            await eventually(lambda: pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"))
+        await school.ended(change.job)
+    (after,) = await school.listed(project_id)
+    assert after.messages[1].content == "A heron of 2 kg."
 
 
 async def test_texts_are_replaced_in_a_change_of_their_own(school: School) -> None:

@@ -199,7 +199,7 @@ async def test_an_export_by_a_filter_holds_what_fits_as_it_was_when_the_version_
     found = await asyncio.gather(
         ids(review_states=[example_pb2.REVIEW_STATE_ACCEPTED]),
         ids(review_states=[example_pb2.REVIEW_STATE_UNREVIEWED], sources=["hand"]),
-        ids(labels=["a", "b"], min_score=4.0),
+        ids(labels=["a", "b"], min_score=4.0, max_score=1e22),
         ids(tag_ids=[tag_id], max_score=3.0),
         ids(text="HERON NEST"),
         ids(languages=["en"], question_types=[""]),

@@ -180,7 +180,7 @@ REQUESTS: dict[str, tuple[str, ...]] = {
     "EXPORT_COLUMN_INVALID": ("列 {column} 的名称或模板有误，请改正：{fault}",),
     "EXPORT_NOT_FOUND": ("没有导出 {export_id}；见 `sishu export list`",),
     "EXPORT_NOT_READY": ("导出 {export_id} 尚未就绪；见 `sishu job get {job_id}`，再次导出会从中断处继续",),
-    "NOTHING_TO_EXPORT": ("所选的划分中没有这种格式可容纳的样例；请改用别的格式或别的划分：{message}",),
+    "NOTHING_TO_EXPORT": ("没有可导出的样例；请按原因改用别的格式、划分或筛选条件：{message}",),
 }
 
 SENTENCES = {**ROWS, **FILES, **REQUESTS}

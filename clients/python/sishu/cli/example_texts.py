@@ -187,6 +187,10 @@ EXAMPLE_TEXTS: dict[str, tuple[str, str]] = {
         "say which examples: by ids, by options, or --all",
         "请说明是哪些样例： 给出 ID、选项或 --all",
     ),
+    "wrong_ids": (
+        "{0} of the {1} ids are of no example of the project; nothing was changed",
+        "所给 {1} 个 ID 中有 {0} 个不是该项目的样例； 未作任何修改",
+    ),
     "wrong_project": ("name the project with --project", "请用 --project 给出项目"),
     "wrong_answer": ("an example of this kind has no such answer", "此种类的样例没有这样的回答"),
     "changed_count": (

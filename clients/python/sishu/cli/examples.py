@@ -177,6 +177,7 @@ def discard_examples(
     async def work(client: Client) -> ExampleChange:
         project_id = await project_of(client, project, wanted)
         await with_ids(client, project_id, wanted)
+        await check_ids(client, project_id, wanted)
         request = changes.DeleteExamplesRequest(
             project_id=project_id, filter=wanted, author=named_author(author)
         )
@@ -239,6 +240,7 @@ def change_all(
     async def work(client: Client) -> ExampleChange:
         project_id = await project_of(client, project, wanted)
         await with_ids(client, project_id, wanted)
+        await check_ids(client, project_id, wanted)
         request = changes.UpdateExamplesRequest(project_id=project_id, filter=wanted, **fields)
         for tags in (request.add_tag_ids, request.remove_tag_ids):
             tags[:] = await tag_ids(client, project_id, tags)
@@ -258,6 +260,20 @@ def meant(ids: Sequence[str] | None, all_: bool, options: ExampleOptions) -> Exa
     if not wanted.ByteSize() and not all_:
         raise ApiError("INVALID_ARGUMENT", "EXAMPLES_MISSING", say("wrong_which"))
     return wanted
+
+
+async def check_ids(client: Client, project_id: str, wanted: ExampleFilter) -> None:
+    """Demand that every id that was given is of an example of the project.
+
+    Raises:
+        ApiError: some are not.
+    """
+    ids = set(wanted.example_ids)
+    if ids:
+        request = pb.CountExamplesRequest(project_id=project_id, filter=ExampleFilter(example_ids=ids))
+        missing = len(ids) - (await client.examples.CountExamples(request)).total
+        if missing:
+            raise ApiError("NOT_FOUND", "EXAMPLES_MISSING", say("wrong_ids").format(missing, len(ids)))
 
 
 async def project_of(client: Client, project: str, wanted: ExampleFilter) -> str:

@@ -72,6 +72,8 @@ static Entry *sorted(Entry *entries, Entry *spare, Py_ssize_t count) {
     return entries;
 }
 
+_Static_assert(DEEP == 16, "two words of values are compared");
+
 static inline int is_before(const Deep *one, const Deep *other) {
     return one->values[0] != other->values[0] ? one->values[0] < other->values[0] : one->values[1] < other->values[1];
 }

@@ -35,3 +35,18 @@ def test_what_is_not_found_or_would_break_a_rule_stays() -> None:
     one = sft("Is a heron a bird?", "Yes")
     assert replaced(one, [TextReplacement("Heron", "stork")]) is one
     assert replaced(one, [TextReplacement("Yes")]) is one
+
+
+def test_a_text_does_not_grow_out_of_bounds() -> None:
+    one = sft("Is a heron a bird?", "a a a a")
+    assert replaced(one, [TextReplacement("a", "a" * 10_000)] * 100) is one
+    wide = replaced(one, [TextReplacement("bird", "b" * 900_000)])
+    assert len(wide.messages[0].content) == 900_014
+
+
+def test_choices_of_a_task_stay_where_they_would_be_blank_or_equal() -> None:
+    item = ExamItem("single_choice", "Which?", ["grey heron", "heron"], [0])
+    one = replace(sft("Which?", "a"), kind="exam_item", exam_item=item)
+    assert replaced(one, [TextReplacement("grey heron", "heron")]) is one
+    assert replaced(one, [TextReplacement("heron")]) is one
+    assert replaced(one, [TextReplacement("grey ", "white ")]) is not one

@@ -14,7 +14,6 @@ from services.dataset.versions.versions import VersionFile
 OPTIONS = DatasetOptions(filter=ExampleFilter(generation_ids=["a", "b"]), system_prompt="请简短", seed=4)
 SPLIT = Made(
     Plan(np.array([0, 0, 2, 2, 3], np.int8), {"NEAR_COPY": 1}, facts_in_train=1),
-    [],
     {"document": {"total": 2, "train": 1, "validation": 0, "exam": 1}},
     {"hand": {"train": 2, "exam": 2}},
 )

@@ -85,7 +85,7 @@ def mixed(
     reader.add(parsed(copied(sorted(own, key=lambda one: one.id))))
     entries, sketches = reader.finish()
     plan = Planner(entries, sketches, new.options).plan()
-    begun = Made(plan, (), {}, {"hand": {"train": plan.count(TRAIN)}}, [one.source for one in guarded])
+    begun = Made(plan, {}, {"hand": {"train": plan.count(TRAIN)}}, [one.source for one in guarded])
     replayer = Replayer(source, new, Own(entries, sketches, reader.dealer, guarded), plan, folder)
     made = replayer.mixed_into(begun)
     assert made.replay_dealer

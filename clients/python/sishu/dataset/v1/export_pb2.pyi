@@ -455,7 +455,7 @@ class ExportFilter(_message.Message):
 
     @_builtins.property
     def review_states(self) -> _containers.RepeatedScalarFieldContainer[_example_pb2.ReviewState.ValueType]:
-        """OPTIONAL. Where they stood by the reviews of people when the version was made."""
+        """OPTIONAL. Where they stood by the reviews of people when the version was made; general data of another version: when that one was."""
 
     def __init__(
         self,
