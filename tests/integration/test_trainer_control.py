@@ -358,7 +358,12 @@ async def test_a_full_disk_fails_the_run_and_room_on_it_lets_it_go_on(
 ) -> None:
     with mounted(school.stores.home / "runs", "420k") as disk:
         room = await start_trainer()
-        run = await school.create_run(await school.prepared(), checkpoint_steps=2, lora_rank=8)
+        base = await school.prepared()
+        refused = await school.create_run(base, checkpoint_steps=2, lora_rank=8)
+        refused = await school.run_in(refused.id, FAILED)
+        assert (refused.failure.code, refused.failure.reason) == ("FAILED_PRECONDITION", "DISK_SHORT")
+        # Who knows better starts it all the same.
+        run = await school.create_run(base, checkpoint_steps=2, lora_rank=8, ignore_estimate=True)
         run = await school.run_in(run.id, FAILED)
         assert run.failure.code == "FAILED_PRECONDITION"
         assert run.failure.reason in {"DISK_FULL", "WORK_FOLDER_UNUSABLE", "DISK_UNUSABLE"}

@@ -78,6 +78,8 @@ async def test_filters_say_which_are_listed_counted_and_changed(school: School) 
     in_project = ("--project", cli.project)
     await ran(cli, "example", "label", *in_project, "--text", "storks", "--add", "bird", "--score", "5")
     await ran(cli, "example", "label", examples[0].id, "--add", "bird", "--add", "x", "--remove", "x")
+    code, wrong = await cli.run("example", "discard", examples[0].id, new_id())
+    assert (code, "1 of the 2 ids" in wrong) == (1, True)
     rows = await read(cli, "example", "list", *in_project, "--label", "bird", "--order", "highest-score")
     assert [row["id"] for row in rows] == [examples[1].id, examples[0].id]
     assert not await read(cli, "example", "list", *in_project, "--before", "2020-01-31")
