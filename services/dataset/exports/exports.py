@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from services.dataset.exports.bundles import Made
-from services.dataset.exports.options import Column, ExportFilter, ExportOptions
+from services.dataset.exports.options import LISTED, Column, ExportFilter, ExportOptions
 from services.runtime.errors import FailedPrecondition, NotFound
 from services.runtime.jobs import Job
 
@@ -86,13 +86,14 @@ def options_sha256(options: ExportOptions) -> str:
 def stored_options(options: ExportOptions) -> dict[str, Any]:
     """Options as they are stored; the order of splits, kinds and values of the filter says nothing."""
     found = asdict(options)
-    said = {name: in_order(value) for name, value in options.filter.said.items()}
+    said = dict(options.filter.said)
+    said |= {name: in_order(said[name]) for name in LISTED if name in said}
     return {**found, "splits": in_order(options.splits), "kinds": in_order(options.kinds), "filter": said}
 
 
-def in_order(value: Any) -> Any:
-    """Values that differ in their order; anything else as it is."""
-    return value if isinstance(value, float | str) else sorted(set(value))
+def in_order(values: Sequence[str]) -> list[str]:
+    """The different ones of values."""
+    return sorted(set(values))
 
 
 def options_of(stored: Mapping[str, Any]) -> ExportOptions:

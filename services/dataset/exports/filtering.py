@@ -26,9 +26,7 @@ VALUES = {
 """Fields of a filter of whose values one must be that of a column."""
 LISTS = {"tag_ids": "tag_ids", "labels": "labels"}
 """Fields of a filter of whose values one must be in a list."""
-SCORES = {"min_score": "score", "max_score": "score"}
-TEXTS = {"text": "content"}
-COLUMNS = {**VALUES, **LISTS, **SCORES, **TEXTS}
+COLUMNS = {**VALUES, **LISTS, "min_score": "score", "max_score": "score", "text": "content"}
 """Fields of a filter, and the columns that they go by."""
 ROWS, CONTENTS = 20_000, 1000
 """Rows looked at at once: of short columns, and with what they say."""

@@ -48,6 +48,10 @@ class ExportFilter:
         return {name: value for name, value in named.items() if value not in UNSAID}
 
 
+LISTED = tuple(each.name for each in fields(ExportFilter) if each.default == ())
+"""Fields of a filter that have several values; their order says nothing."""
+
+
 @dataclass(frozen=True)
 class ExportOptions:
     """How an export is made; a shape or a bundle is named, never both."""
