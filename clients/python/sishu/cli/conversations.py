@@ -10,6 +10,7 @@ from sishu.cli.context import with_client
 from sishu.cli.find_projects import find_project
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption
 from sishu.cli.output import show_many, show_one
+from sishu.cli.run_control import pages
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.inference.v1.conversation_pb2 import Conversation, ConversationMessage
@@ -37,14 +38,7 @@ def list_messages(conversation_id: IdArgument, limit: LimitOption = 100) -> None
 
     async def work(client: Client) -> list[ConversationMessage]:
         request = ListConversationMessagesRequest(conversation_id=conversation_id)
-        found: list[ConversationMessage] = []
-        while len(found) < limit:
-            request.page_size = limit - len(found)
-            answer = await client.conversations.ListConversationMessages(request)
-            found += answer.conversation_messages
-            request.page_token = answer.next_page_token
-            if not request.page_token:
-                break
-        return found
+        call = client.conversations.ListConversationMessages
+        return await pages(call, request, "conversation_messages", limit)
 
     show_many(with_client(work), ("message.role", "message.content", "create_time"))
